@@ -1,0 +1,63 @@
+import type { Logger } from "../log.js";
+
+/** A JSON value, as a job's input, output and checkpoint hold it. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+/** What a handler is given besides its input. */
+export interface HandlerContext {
+  /** The job's id; the same on each attempt. */
+  readonly jobId: string;
+  readonly tenantId: string;
+  readonly jobType: string;
+  /** 1 on the first attempt. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /**
+   * Names this piece of work, the same on each attempt: the job's id, or job id and step number inside an
+   * ENGINE_RUN (`<job id>.2`). Give it to other services as their idempotency key.
+   */
+  readonly workId: string;
+  /** Fires when the job is canceled, lost to another worker, past its timeout, or cut off by a shutdown. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  /** What the last `checkpoint` of an earlier attempt kept; null if there was none. */
+  readonly checkpointed: Json;
+  /**
+   * Keeps a value with the job for later attempts, replacing the last one.
+   * @throws if the job was lost to another worker meanwhile.
+   */
+  checkpoint(value: Json): Promise<void>;
+  /**
+   * Runs another registered handler inside this job and returns its output. The inner handler gets this context with
+   * `workId` set to `<workId>.<step>`, and no checkpoint of its own: this job's is this handler's.
+   * @param step numbers the work, so that a resumed job names it alike; by default the calls of this attempt, from 1.
+   * @throws {PermanentError} if no handler is registered for that type.
+   */
+  run(jobType: string, input: JsonObject, step?: number): Promise<Json>;
+}
+
+/**
+ * Does one job. Returning completes it, with the returned JSON value as its output (nothing: null). Throwing fails the
+ * attempt, and the job is retried with back-off; throwing a `PermanentError`, or any error whose `permanent` is true,
+ * fails the job at once.
+ */
+export type Handler = (input: JsonObject, context: HandlerContext) => unknown;
+
+/** Job type → its handler. */
+export type Handlers = ReadonlyMap<string, Handler>;
+
+/** Thrown by a handler when another attempt cannot succeed: the job fails at once. */
+export class PermanentError extends Error {
+  override readonly name: string = "PermanentError";
+  readonly permanent = true;
+
+  /** @param code machine-readable, `snake_case`; becomes the job's `error.code`. */
+  constructor(
+    message: string,
+    readonly code: string = "permanent_error",
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
