@@ -1,0 +1,14 @@
+import { defineEntity, p } from "@mikro-orm/postgresql";
+
+/** The one row that describes this installation. */
+export const InstallationEntity = defineEntity({
+  name: "Installation",
+  tableName: "installation",
+  properties: {
+    onlyRow: p.boolean().primary().default(true),
+    systemIdentifier: p.bigint("bigint"),
+    positionOffset: p.bigint("bigint").default(0),
+    prunedPosition: p.bigint("bigint").default(0),
+    cursorKey: p.blob(),
+  },
+});

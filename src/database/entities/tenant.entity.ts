@@ -1,0 +1,12 @@
+import { defineEntity, p } from "@mikro-orm/postgresql";
+
+/** A customer of the service: the owner of its jobs, and the wall between them and everybody else's. */
+export const TenantEntity = defineEntity({
+  name: "Tenant",
+  tableName: "tenants",
+  properties: {
+    id: p.uuid().primary().defaultRaw("gen_random_uuid()"),
+    name: p.text(),
+    createdAt: p.datetime(3).defaultRaw("now()"),
+  },
+});

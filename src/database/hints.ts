@@ -1,0 +1,140 @@
+import { EventEmitter } from "node:events";
+import { Client } from "pg";
+import type { Logger } from "../log.js";
+
+/** What a hint says may be worth a look: jobs to claim, running jobs to cancel, events to read. */
+export type Hint = "queued" | "canceling" | "events";
+
+/**
+ * Wake-ups between processes. A hint carries nothing and promises nothing: whoever gets it reads the database, and
+ * reads it each second anyway. Hints are sent after commit and on a connection of their own, at most once in 20 ms, as
+ * a notifying commit takes a lock that the whole cluster shares.
+ */
+export interface Hints {
+  /** Wakes this process's listeners at once and the other processes' soon. Never throws, never waits. */
+  send(...hints: Hint[]): void;
+  /** @returns what stops the listening. */
+  on(hint: Hint, listener: () => void): () => void;
+  close(): Promise<void>;
+}
+
+const HINTS: readonly Hint[] = ["queued", "canceling", "events"];
+const SEND_INTERVAL_MS = 20;
+const PING_INTERVAL_MS = 10_000;
+const PING_TIMEOUT_MS = 5_000;
+const RECONNECT_MIN_MS = 250;
+const RECONNECT_MAX_MS = 10_000;
+
+/**
+ * Opens the hints of a database.
+ * @param url null: NOTIFY is off, and hints stay within the process.
+ */
+export function openHints(url: string | null, log: Logger): Hints {
+  return url === null ? new LocalHints() : new DatabaseHints(url, log);
+}
+
+class LocalHints implements Hints {
+  protected readonly listeners = new EventEmitter().setMaxListeners(0);
+
+  send(...hints: Hint[]): void {
+    for (const hint of hints) this.listeners.emit(hint);
+  }
+
+  on(hint: Hint, listener: () => void): () => void {
+    this.listeners.on(hint, listener);
+    return () => this.listeners.off(hint, listener);
+  }
+
+  close(): Promise<void> {
+    this.listeners.removeAllListeners();
+    return Promise.resolve();
+  }
+}
+
+class DatabaseHints extends LocalHints {
+  private client: Client | null = null;
+  private closed = false;
+  private failures = 0;
+  private readonly unsent = new Set<Hint>();
+  private sendTimer: NodeJS.Timeout | null = null;
+  private pingTimer: NodeJS.Timeout | null = null;
+  private reconnectTimer: NodeJS.Timeout | null = null;
+
+  constructor(
+    private readonly url: string,
+    private readonly log: Logger,
+  ) {
+    super();
+    void this.connect();
+  }
+
+  override send(...hints: Hint[]): void {
+    super.send(...hints);
+    for (const hint of hints) this.unsent.add(hint);
+    this.sendTimer ??= setTimeout(() => this.flush(), SEND_INTERVAL_MS).unref();
+  }
+
+  override async close(): Promise<void> {
+    this.closed = true;
+    for (const timer of [this.sendTimer, this.pingTimer, this.reconnectTimer]) if (timer !== null) clearTimeout(timer);
+    if (this.client !== null) this.flush();
+    await this.client?.end().catch(() => undefined);
+    await super.close();
+  }
+
+  private flush(): void {
+    this.sendTimer = null;
+    const hints = [...this.unsent];
+    // Hints that cannot be sent are dropped: the receivers poll.
+    this.unsent.clear();
+    this.client
+      ?.query(`/* hints.send */ select ${hints.map((hint) => `pg_notify('atlas_${hint}', '')`).join(", ")}`)
+      .catch((error: unknown) => this.log.debug({ err: error }, "a hint was not sent"));
+  }
+
+  private async connect(): Promise<void> {
+    const client = new Client({
+      connectionString: this.url,
+      application_name: "atlas-jobs hints",
+      connectionTimeoutMillis: PING_TIMEOUT_MS,
+      query_timeout: PING_TIMEOUT_MS,
+      keepAlive: true,
+    });
+    let lost = false;
+    const lose = (error?: unknown): void => {
+      if (lost) return;
+      lost = true;
+      this.client = null;
+      if (this.pingTimer !== null) clearInterval(this.pingTimer);
+      client.end().catch(() => undefined);
+      if (this.closed) return;
+      const delayMs = Math.min(RECONNECT_MIN_MS * 2 ** this.failures++, RECONNECT_MAX_MS);
+      this.log.warn({ err: error, delayMs }, "hints are down, polling meanwhile");
+      this.reconnectTimer = setTimeout(() => void this.connect(), delayMs).unref();
+    };
+    client.on("error", lose);
+    client.on("end", () => lose());
+    client.on("notification", (message) => {
+      if (message.processId === client.processId) return;
+      const hint = HINTS.find((known) => message.channel === `atlas_${known}`);
+      if (hint !== undefined) this.listeners.emit(hint);
+    });
+    try {
+      await client.connect();
+      await client.query(`/* hints.listen */ ${HINTS.map((hint) => `listen atlas_${hint}`).join("; ")}`);
+    } catch (error) {
+      lose(error);
+      return;
+    }
+    if (this.closed) {
+      lose();
+      return;
+    }
+    this.client = client;
+    this.failures = 0;
+    // A half-open connection says nothing: only a question that stays unanswered reveals it.
+    this.pingTimer = setInterval(() => client.query("/* hints.ping */ select 1").catch(lose), PING_INTERVAL_MS).unref();
+    // Whatever was hinted at while nobody listened.
+    for (const hint of HINTS) this.listeners.emit(hint);
+  }
+}

@@ -1,0 +1,37 @@
+import type { Transaction } from "../database/database.js";
+import { type Job, type JobRow, toJob } from "./job.js";
+
+/**
+ * Takes up to `limit` due jobs of the given types for a worker: highest priority first, then oldest `runAt`. Jobs that
+ * another worker is taking at this moment are skipped, not waited for.
+ */
+export async function claim(
+  tx: Transaction,
+  worker: { workerId: string; jobTypes: readonly string[]; limit: number },
+): Promise<Job[]> {
+  const rows = await tx.query<JobRow>(CLAIM, [worker.jobTypes, worker.limit, worker.workerId]);
+  return rows.map(toJob);
+}
+
+// One bounded index scan per type, then merged: a scan over all types would have to sort the whole backlog. The CTE
+// fixes the ids before the update, which may otherwise take more than the limit when the planner rescans.
+const CLAIM = `/* queue.claim */
+with next as materialized (
+  select candidate.tenant_id, candidate.id
+  from unnest($1::text[]) as handled (job_type)
+  cross join lateral (
+    select tenant_id, id, priority, run_at from jobs
+    where job_type = handled.job_type and status = 'queued' and due
+    order by priority desc, run_at, id
+    limit $2
+    for update skip locked
+  ) candidate
+  order by candidate.priority desc, candidate.run_at, candidate.id
+  limit $2
+)
+update jobs set
+  status = 'running', worker_id = $3, attempt = attempt + 1,
+  started_at = date_trunc('milliseconds', clock_timestamp())
+from next
+where jobs.tenant_id = next.tenant_id and jobs.id = next.id
+returning jobs.*`;

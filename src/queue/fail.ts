@@ -1,0 +1,44 @@
+import type { Transaction } from "../database/database.js";
+import { FENCE, fence, type HeldJob } from "./held-job.js";
+import type { JobStatus } from "./job.js";
+
+export interface Failure {
+  /** Machine-readable, `snake_case`. */
+  code: string;
+  message: string;
+  /** Another attempt cannot succeed. */
+  permanent: boolean;
+  /** Until the next attempt, if there is one. */
+  retryDelayMs: number;
+}
+
+/**
+ * Ends an attempt badly: the job goes back to `queued` for its next attempt, or to `failed` after the last one or a
+ * permanent failure, or to `canceled` if that was asked for.
+ * @returns the status reached; null when the worker has lost the job, and nothing changed.
+ */
+export async function fail(tx: Transaction, held: HeldJob, failure: Failure): Promise<JobStatus | null> {
+  const [row] = await tx.query<{ status: JobStatus }>(FAIL, [
+    ...fence(held),
+    failure.code,
+    failure.message,
+    failure.permanent,
+    failure.retryDelayMs,
+  ]);
+  return row?.status ?? null;
+}
+
+const FAIL = `/* queue.fail */
+update jobs set
+  status = case
+    when cancel_requested_at is not null then 'canceled'
+    when $7::boolean or attempt >= max_attempts then 'failed'
+    else 'queued'
+  end,
+  error = jsonb_build_object('code', $5::text, 'message', $6::text, 'attempt', attempt, 'occurredAt', clock_timestamp()),
+  run_at = case
+    when cancel_requested_at is not null or $7::boolean or attempt >= max_attempts then run_at
+    else clock_timestamp() + $8::int * interval '1 millisecond'
+  end
+where ${FENCE}
+returning status`;
