@@ -2,7 +2,8 @@ import { resolve } from "node:path";
 import { z } from "zod";
 
 /** How tokens are verified: an HS256 secret, a JSON Web Key Set's address, or a PEM public key. */
-export type KeySource = { kind: "secret"; secret: string } | { kind: "jwks"; url: string } | { kind: "publicKey"; pem: string };
+export type KeySource =
+  { kind: "secret"; secret: string } | { kind: "jwks"; url: string } | { kind: "publicKey"; pem: string };
 
 /** The service's settings, as CONTRACT § 4 names them in the environment. */
 export interface Config {
@@ -64,14 +65,21 @@ const flag = (fallback: boolean) =>
     .default(fallback);
 
 const url = (...protocols: string[]) =>
-  z.string().refine(
-    (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
-    `must be a URL with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
-  );
+  z
+    .string()
+    .refine(
+      (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
+      `must be a URL with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+    );
 
 const origins = z
   .string()
-  .transform((value) => value.split(",").map((origin) => origin.trim()).filter(Boolean))
+  .transform((value) =>
+    value
+      .split(",")
+      .map((origin) => origin.trim())
+      .filter(Boolean),
+  )
   .refine(
     (list) => list.every((origin) => origin === "*" || (URL.canParse(origin) && new URL(origin).origin === origin)),
     "must be a comma-separated list of origins such as https://app.example.com, or *",
@@ -141,7 +149,9 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     problems.push("JWT_SECRET, JWT_JWKS_URL or JWT_PUBLIC_KEY must be set when NODE_ENV=production");
   }
   if (!parsed.success || problems.length > 0) {
-    throw new ConfigError(`Cannot start; fix these settings:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`);
+    throw new ConfigError(
+      `Cannot start; fix these settings:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`,
+    );
   }
 
   const vars = parsed.data;

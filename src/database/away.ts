@@ -2,9 +2,19 @@ import { AtlasError } from "../errors.js";
 
 /** SQLSTATE classes and codes of a server that is stopping, starting, full or gone: a retry can succeed. */
 const AWAY_SQLSTATE = /^(08|57P0[1-5]|53300|57014$)/;
-const AWAY_SOCKET = new Set(["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
+const AWAY_SOCKET = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
 // The driver reports these without a code.
-const AWAY_MESSAGE = /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|server closed the connection|is not queryable/i;
+const AWAY_MESSAGE =
+  /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|server closed the connection|is not queryable/i;
 
 const RETRY_AFTER_SECONDS = 2;
 

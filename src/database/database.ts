@@ -9,9 +9,7 @@ import { ormOptions, type DatabaseOptions } from "./orm-options.js";
  * memberships and counts, `worker` changes all rows. `actor` is written to the events of the changes made.
  */
 export type Session =
-  | { role: "api"; tenantId: string; actor: string }
-  | { role: "feed" }
-  | { role: "worker"; actor: string };
+  { role: "api"; tenantId: string; actor: string } | { role: "feed" } | { role: "worker"; actor: string };
 
 /** An open transaction, acting in its session's role. */
 export interface Transaction {

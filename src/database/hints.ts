@@ -115,7 +115,7 @@ class DatabaseHints extends LocalHints {
     client.on("error", lose);
     client.on("end", () => lose());
     client.on("notification", (message) => {
-      if (message.processId === client.processId) return;
+      if ("processID" in client && message.processId === client.processID) return;
       const hint = HINTS.find((known) => message.channel === `atlas_${known}`);
       if (hint !== undefined) this.listeners.emit(hint);
     });

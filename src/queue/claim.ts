@@ -28,10 +28,12 @@ with next as materialized (
   ) candidate
   order by candidate.priority desc, candidate.run_at, candidate.id
   limit $2
+), claimed as (
+  update jobs set
+    status = 'running', worker_id = $3, attempt = attempt + 1,
+    started_at = date_trunc('milliseconds', clock_timestamp())
+  from next
+  where jobs.tenant_id = next.tenant_id and jobs.id = next.id
+  returning jobs.*
 )
-update jobs set
-  status = 'running', worker_id = $3, attempt = attempt + 1,
-  started_at = date_trunc('milliseconds', clock_timestamp())
-from next
-where jobs.tenant_id = next.tenant_id and jobs.id = next.id
-returning jobs.*`;
+select * from claimed order by priority desc, run_at, id`;

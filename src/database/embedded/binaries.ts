@@ -27,7 +27,9 @@ export async function prepareBinaries(): Promise<Binaries> {
   try {
     await Promise.all([linkLibraries(root), makeExecutable(binaries.initdb), makeExecutable(binaries.postgres)]);
   } catch (cause) {
-    throw new Error(`Cannot make PostgreSQL's programs in ${root} ready to run: ${(cause as Error).message}`, { cause });
+    throw new Error(`Cannot make PostgreSQL's programs in ${root} ready to run: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   return binaries;
 }

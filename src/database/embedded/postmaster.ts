@@ -103,7 +103,10 @@ async function tryStart(cluster: string, postgres: string, user: ServerUser, por
 /** A shell whose input ends when this process dies, even by kill -9; it then stops the server. */
 function stopWithThisProcess(pid: string): ChildProcess | null {
   if (process.platform === "win32") return null;
-  return spawn("/bin/sh", ["-c", 'read -r _; kill -INT "$1"', "sh", pid], { stdio: ["pipe", "ignore", "ignore"] });
+  const guard = spawn("/bin/sh", ["-c", 'read -r _; kill -INT "$1"', "sh", pid], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  return guard.on("error", (error) => console.error(error));
 }
 
 async function stop(pid: number, postgres: string, ended: () => boolean | Promise<boolean>): Promise<void> {

@@ -1,33 +1,46 @@
 /**
- * The process to which the server of a DATA_DIR belongs. It takes the folder's lock, starts the server, tells
- * `instance.json` where holders find it, and stops the server once the last holder's connection is gone. Its output is
- * the server's log.
+ * The process to which the server of a DATA_DIR belongs: it holds the folder's lock, starts the server, says in
+ * `instance.json` where holders find it, and stops it once the last of them is gone. Its output is the server's log.
  */
-import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 import { ensureCluster } from "./cluster.js";
+import { takeHolders } from "./holders.js";
 import { onPort, writeInstance } from "./instance.js";
 import type { Order } from "./launch.js";
 import { acquireLock } from "./lock.js";
 import { startPostmaster, stopOrphan } from "./postmaster.js";
 
 const LOCK_BOUND_MS = 60_000;
-/** The opener that started us is sure to come, but its machine may be busy. */
-const FIRST_HOLDER_MS = 5_000;
-/** Long enough that one command after another finds the server still running. */
-const LAST_HOLDER_MS = 1_000;
-const INTRODUCTION_MS = 2_000;
 
 const { home, binaries, user } = JSON.parse(process.argv[2] ?? "") as Order;
 const cluster = join(home, "cluster");
 
-// A terminal's Ctrl-C is for the service, which drains with the database still there.
+// The lock, the log and the passwords are for this user only.
+process.umask(0o077);
+const lock = await acquireLock(join(home, "lock"), LOCK_BOUND_MS);
+
+const { promise: ending, resolve: end } = Promise.withResolvers<string>();
+process.once("SIGTERM", () => end("it was told to stop"));
+// A terminal's signals are for the service, which drains with the database still there.
 process.on("SIGINT", () => undefined);
 process.on("SIGHUP", () => undefined);
-const terminated = new Promise<void>((resolve) => process.once("SIGTERM", resolve));
-let stopping = false;
-void terminated.then(() => (stopping = true));
 
-const lock = await acquireLock(join(home, "lock"), LOCK_BOUND_MS, () => stopping);
+await stopOrphan(cluster, binaries.postgres);
+const made = await ensureCluster(home, binaries, user);
+const postmaster = await startPostmaster(cluster, binaries.postgres, user, Number(new URL(made.url).port));
+const instance = onPort(made, postmaster.port);
+void postmaster.ended.then(() => {
+  process.exitCode = 1;
+  end("its server ended");
+});
+
+const holders = await takeHolders(() => end("its last holder is gone"));
+await writeInstance(home, { ...instance, watchdog: { pid: process.pid, port: holders.port, secret: holders.secret } });
+
+console.error(`the watchdog ends: ${await ending}`);
+holders.close();
+const { exitCode } = process;
+await postmaster.stop();
+await writeInstance(home, { ...instance, watchdog: null });
+lock.release();
+process.exit(exitCode);

@@ -138,6 +138,8 @@ $$;
 create function jobs_before_write() returns trigger language plpgsql as $$
 declare
   changed_at timestamptz := date_trunc('milliseconds', clock_timestamp());
+  -- A run_at of this very moment may have been rounded up to its column's milliseconds.
+  due_until timestamptz := changed_at + interval '1 millisecond';
 begin
   if tg_op = 'DELETE' then
     if old.status = 'running' then
@@ -159,7 +161,7 @@ begin
     new.position := old.position;
     if new.status = old.status then
       if new.run_at <> old.run_at then
-        new.due := new.status = 'queued' and new.run_at <= changed_at;
+        new.due := new.status = 'queued' and new.run_at <= due_until;
       end if;
       return new;
     end if;
@@ -186,7 +188,7 @@ begin
     new.position := current_position();
   end if;
 
-  new.due := new.status = 'queued' and new.run_at <= changed_at;
+  new.due := new.status = 'queued' and new.run_at <= due_until;
   if new.status <> 'running' then new.worker_id := null; end if;
   new.finished_at := case when new.status in ('queued', 'running') then null else changed_at end;
   return new;

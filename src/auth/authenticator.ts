@@ -1,0 +1,45 @@
+import type { Database } from "../database/database.js";
+import { TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
+import { AtlasError } from "../errors.js";
+import type { Credentials } from "./credentials.js";
+import type { TokenVerifier } from "./token-verifier.js";
+import { isUuid } from "./uuid.js";
+import type { Viewer } from "./viewer.js";
+
+/** Turns credentials into a viewer: token first, then tenant, then membership. */
+export class Authenticator {
+  constructor(
+    private readonly tokens: TokenVerifier,
+    private readonly database: Database,
+  ) {}
+
+  /**
+   * @throws AtlasError `missing_bearer_token`, `invalid_token`, `tenant_required`, `invalid_tenant_id`,
+   * `tenant_access_denied` (also for a tenant that does not exist), `unavailable`.
+   */
+  async authenticate(credentials: Credentials): Promise<Viewer> {
+    const token = /^Bearer +(\S+) *$/i.exec(credentials.authorization ?? "")?.[1];
+    if (token === undefined) {
+      throw new AtlasError("missing_bearer_token", "Send a token in the Authorization header: Bearer <token>");
+    }
+    const { userId, expiresAt } = await this.tokens.verify(token);
+    const tenantId = oneTenantId(credentials.tenantIds);
+    const member = await this.database.transaction({ role: "api", tenantId, actor: `user:${userId}` }, ({ em }) =>
+      em.qb(TenantMemberEntity).select(["role", "seat"]).where({ tenantId, userId }).execute("get"),
+    );
+    if (!member) throw new AtlasError("tenant_access_denied", "You are no member of this tenant");
+    return { tenantId, userId, expiresAt, role: member.role, seatType: member.seat };
+  }
+}
+
+function oneTenantId(given: readonly string[]): string {
+  const named = new Set(given.map((id) => id.trim().toLowerCase()).filter((id) => id !== ""));
+  const [tenantId] = named;
+  if (tenantId === undefined) {
+    throw new AtlasError("tenant_required", "Name the tenant in the x-tenant-id header");
+  }
+  if (named.size > 1 || !isUuid(tenantId)) {
+    throw new AtlasError("invalid_tenant_id", "The tenant id must be one UUID");
+  }
+  return tenantId;
+}

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Database } from "../database/database.js";
+import { AtlasError } from "../errors.js";
+import type { JobEvent } from "../queue/job-event.js";
+import type { Cursors } from "./cursors.js";
+import { EventQueue } from "./event-queue.js";
+import { comparePositions, type Position, startOf } from "./position.js";
+import { readEvents, readPrunedPosition } from "./read-events.js";
+import type { Tail } from "./tail.js";
+
+export interface Subscription {
+  tenantId: string;
+  /** An event cursor; null: from now on. */
+  after: string | null;
+  /** Which events the subscriber wants. */
+  accepts: (event: JobEvent) => boolean;
+}
+
+/** A stream of events in order; `return` ends it at once, also while `next` waits. */
+export type EventStream = AsyncIterableIterator<JobEvent, undefined, undefined>;
+
+const QUEUE_CAPACITY = 1_000;
+const REPLAY_BATCH = 500;
+const REPLAY_RETRY_MS = 1_000;
+
+/** Serves subscribers: first what they missed, read from the log, then what happens, from the tail. */
+export class Feed {
+  constructor(
+    private readonly database: Database,
+    private readonly tail: Tail,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /**
+   * Starts a stream of the tenant's events after a cursor. Each event comes at least once, a job's in version order
+   * without a hole.
+   * @throws AtlasError `invalid_cursor`, `cursor_expired` (with `headCursor`), `unavailable`. The stream itself throws
+   * `slow_consumer` (with `lastCursor`) when the subscriber falls behind by more than its queue holds.
+   */
+  async subscribe({ tenantId, after, accepts }: Subscription): Promise<EventStream> {
+    const from = after === null ? null : this.cursors.readEvent(tenantId, after);
+    const queue = new EventQueue(QUEUE_CAPACITY);
+    const detach = await this.tail.attach(tenantId, (event) => {
+      if (accepts(event)) queue.push(event);
+    });
+    try {
+      const start = await this.startAt(tenantId, from);
+      return streamOf(this.events(tenantId, start, accepts, queue), () => {
+        detach();
+        queue.close();
+      });
+    } catch (error) {
+      detach();
+      throw error;
+    }
+  }
+
+  private async startAt(tenantId: string, from: Position | null): Promise<Position> {
+    return this.database.transaction({ role: "feed" }, async (tx) => {
+      const head = startOf(tx.watermark);
+      if (from !== null && from.position <= (await readPrunedPosition(tx))) {
+        throw new AtlasError("cursor_expired", "The cursor is older than the events that are kept", {
+          extensions: { headCursor: this.cursors.ofEvent(tenantId, head) },
+        });
+      }
+      return from ?? head;
+    });
+  }
+
+  private async *events(
+    tenantId: string,
+    start: Position,
+    accepts: (event: JobEvent) => boolean,
+    queue: EventQueue,
+  ): AsyncGenerator<JobEvent, undefined, undefined> {
+    let last = start;
+    // An overflow while the backlog is read loses nothing: what did not fit is read from the log.
+    do {
+      queue.clear();
+      for (let full = true; full;) {
+        const batch = await this.replay(tenantId, last, queue);
+        for (const event of batch) {
+          last = event;
+          if (accepts(event)) yield event;
+        }
+        full = batch.length === REPLAY_BATCH;
+      }
+    } while (queue.overflowed);
+
+    for (;;) {
+      const events = await queue.take();
+      if (events === null) return undefined;
+      for (const event of events) {
+        if (comparePositions(event, last) <= 0) continue;
+        last = event;
+        yield event;
+      }
+      if (queue.overflowed) {
+        throw new AtlasError("slow_consumer", "The subscriber fell behind; subscribe again after lastCursor", {
+          extensions: { lastCursor: this.cursors.ofEvent(tenantId, last) },
+        });
+      }
+    }
+  }
+
+  private async replay(tenantId: string, after: Position, queue: EventQueue): Promise<JobEvent[]> {
+    while (!queue.closed) {
+      try {
+        return await this.database.transaction({ role: "feed" }, (tx) =>
+          readEvents(tx, { after, tenantId, limit: REPLAY_BATCH }),
+        );
+      } catch (error) {
+        if (!(error instanceof AtlasError && error.code === "unavailable")) throw error;
+        await sleep(REPLAY_RETRY_MS);
+      }
+    }
+    return [];
+  }
+}
+
+/** An async generator's own `return` waits for a pending `next`; this one ends what `next` waits for. */
+function streamOf(events: AsyncGenerator<JobEvent, undefined, undefined>, end: () => void): EventStream {
+  return {
+    next: async () => {
+      try {
+        return await events.next();
+      } catch (error) {
+        end();
+        throw error;
+      }
+    },
+    return: () => {
+      end();
+      return events.return(undefined);
+    },
+    throw: (error: unknown) => {
+      end();
+      return events.throw(error);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

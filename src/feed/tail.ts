@@ -1,0 +1,116 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Database } from "../database/database.js";
+import type { Hints } from "../database/hints.js";
+import type { Logger } from "../log.js";
+import type { JobEvent } from "../queue/job-event.js";
+import { type Position, startOf } from "./position.js";
+import { readEvents } from "./read-events.js";
+
+const BATCH = 1000;
+const POLL_MS = 1_000;
+const RETRY_MAX_MS = 5_000;
+
+/**
+ * The process's one reader of new events. It reads while somebody listens: at a hint, after a batch that had rows, and
+ * each second.
+ */
+export class Tail {
+  private readonly listeners = new Map<string, Set<(event: JobEvent) => void>>();
+  private head: Position | null = null;
+  private ready = Promise.withResolvers<void>();
+  private running: Promise<void> | null = null;
+  private closed = false;
+  private hinted = false;
+  private wake: (() => void) | null = null;
+  private readonly stopHints: () => void;
+
+  constructor(
+    private readonly database: Database,
+    hints: Hints,
+    private readonly log: Logger,
+  ) {
+    this.stopHints = hints.on("events", () => {
+      this.hinted = true;
+      this.wake?.();
+    });
+  }
+
+  /**
+   * Calls `listener` for each new event of the tenant, in order. Every event at or past the watermark of a transaction
+   * begun after this resolves is passed on.
+   * @returns what detaches the listener.
+   */
+  async attach(tenantId: string, listener: (event: JobEvent) => void): Promise<() => void> {
+    const listeners = this.listeners.get(tenantId) ?? new Set();
+    this.listeners.set(tenantId, listeners.add(listener));
+    if (this.running === null && !this.closed) {
+      this.ready = Promise.withResolvers();
+      this.running = this.run();
+    }
+    await this.ready.promise;
+    return () => {
+      listeners.delete(listener);
+      if (listeners.size === 0 && this.listeners.get(tenantId) === listeners) this.listeners.delete(tenantId);
+      if (this.listeners.size === 0) this.wake?.();
+    };
+  }
+
+  /** How many listeners are attached. */
+  get size(): number {
+    let size = 0;
+    for (const listeners of this.listeners.values()) size += listeners.size;
+    return size;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    this.stopHints();
+    this.wake?.();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    this.head = null;
+    let failures = 0;
+    while (!this.closed && this.listeners.size > 0) {
+      try {
+        this.hinted = false;
+        const found = await this.read();
+        failures = 0;
+        if (found === 0) await this.pause(POLL_MS);
+      } catch (error) {
+        const delayMs = Math.min(POLL_MS * 2 ** failures++, RETRY_MAX_MS);
+        this.log.warn({ err: error, delayMs }, "the feed cannot read events");
+        await this.pause(delayMs, false);
+      }
+    }
+    // In the same turn as the last look at the listeners, so that the next attach starts the tail anew.
+    this.running = null;
+    // Whoever waits for a tail that has been closed is let go.
+    if (this.closed) this.ready.resolve();
+  }
+
+  private async read(): Promise<number> {
+    const { head } = this;
+    const { events, watermark } = await this.database.transaction({ role: "feed" }, async (tx) => ({
+      events: head === null ? [] : await readEvents(tx, { after: head, tenantId: null, limit: BATCH }),
+      watermark: tx.watermark,
+    }));
+    const last = events.at(-1);
+    if (last !== undefined) this.head = { position: last.position, id: last.id };
+    else if (head === null) this.head = startOf(watermark);
+    this.ready.resolve();
+    for (const event of events) for (const listener of this.listeners.get(event.tenantId) ?? []) listener(event);
+    return events.length;
+  }
+
+  private async pause(delayMs: number, wakeAtHints = true): Promise<void> {
+    if (wakeAtHints && this.hinted) return;
+    const wait = new AbortController();
+    this.wake = () => {
+      if (wakeAtHints || this.closed || this.listeners.size === 0) wait.abort();
+    };
+    await sleep(delayMs, undefined, { signal: wait.signal }).catch(() => undefined);
+    this.wake = null;
+  }
+}

@@ -1,0 +1,84 @@
+import { z } from "zod";
+import { AtlasError, type ErrorDetail } from "../errors.js";
+import { jsonFault, textFault } from "./json-bounds.js";
+
+/** A create, checked. */
+export interface CreateJobInput {
+  jobType: string;
+  priority: number;
+  input: Record<string, unknown>;
+  /** null: now. */
+  runAt: Date | null;
+  /** null: the queue's default. */
+  maxAttempts: number | null;
+}
+
+const YEAR_MS = 366 * 86_400_000;
+const MAX_JOB_TYPE_CHARACTERS = 100;
+
+const wholeNumber = (min: number, max: number) => {
+  const message = `must be a whole number, ${min}–${max}`;
+  return z.number(message).refine((value) => Number.isInteger(value) && value >= min && value <= max, message);
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const jobType = z
+  .string("must be text")
+  .refine((value) => [...value].length <= MAX_JOB_TYPE_CHARACTERS, `must be 1–${MAX_JOB_TYPE_CHARACTERS} characters`)
+  .refine((value) => !/\p{Cc}/u.test(value), "must not contain control characters")
+  .superRefine((value, context) => addFault(context, textFault(value)));
+
+const input = z
+  .custom<Record<string, unknown>>(isObject, "must be a JSON object")
+  .superRefine((value, context) => addFault(context, isObject(value) ? jsonFault(value) : null));
+
+const runAt = z
+  .union(
+    [z.date(), z.iso.datetime({ offset: true }).transform((value) => new Date(value))],
+    "must be an ISO 8601 instant",
+  )
+  .refine((value) => !Number.isNaN(value.getTime()), "must be an ISO 8601 instant")
+  .refine((value) => value.getTime() <= Date.now() + YEAR_MS, "must be at most 1 year ahead");
+
+const createJob = z.object({
+  jobType,
+  priority: wholeNumber(-(2 ** 31), 2 ** 31 - 1).default(0),
+  input: input.default({}),
+  runAt: runAt.nullable().default(null),
+  maxAttempts: wholeNumber(1, 25).nullable().default(null),
+});
+
+function addFault(context: z.RefinementCtx, message: string | null): void {
+  if (message !== null) context.addIssue({ code: "custom", message });
+}
+
+/**
+ * Checks a create as a client sent it; an explicit null counts as absent, and fields it does not know are ignored.
+ * @param path where the create stands in the request, for the errors' paths; empty: it is the request.
+ * @throws AtlasError `missing_job_type`, or `invalid_input` with every bad field in `details`.
+ */
+export function parseCreateJob(raw: unknown, path: readonly (string | number)[] = []): CreateJobInput {
+  if (!isObject(raw)) {
+    throw invalidInput([{ path: path.join("."), message: "must be a JSON object" }]);
+  }
+  const given = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null && value !== undefined));
+  if (given["jobType"] === undefined || (typeof given["jobType"] === "string" && given["jobType"].trim() === "")) {
+    throw new AtlasError("missing_job_type", "jobType is required and must not be blank", {
+      details: [{ path: [...path, "jobType"].join("."), message: "is required and must not be blank" }],
+    });
+  }
+  const parsed = createJob.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw invalidInput(
+    parsed.error.issues.map((issue) => ({ path: [...path, ...issue.path].join("."), message: issue.message })),
+  );
+}
+
+/** An `invalid_input` whose message names each field and its bound. */
+export function invalidInput(details: readonly ErrorDetail[]): AtlasError {
+  return new AtlasError("invalid_input", details.map(({ path, message }) => `${path} ${message}`.trim()).join("; "), {
+    details,
+  });
+}

@@ -1,0 +1,91 @@
+import { RateLimiterPostgres, RateLimiterRes } from "rate-limiter-flexible";
+import type { Viewer } from "../auth/viewer.js";
+import type { Database } from "../database/database.js";
+import { AtlasError } from "../errors.js";
+
+/** What is left of a member's creates in the running minute. */
+export interface Allowance {
+  limit: number;
+  remaining: number;
+  /** Until the allowance is whole again. */
+  resetSeconds: number;
+  windowSeconds: number;
+}
+
+const WINDOW_SECONDS = 60;
+
+/** The allowance as response headers: the standard's `RateLimit` fields, and the three that older clients read. */
+export function allowanceHeaders({ limit, remaining, resetSeconds, windowSeconds }: Allowance): Record<string, string> {
+  return {
+    "RateLimit-Policy": `"create";q=${limit};w=${windowSeconds}`,
+    RateLimit: `"create";r=${remaining};t=${resetSeconds}`,
+    "RateLimit-Limit": String(limit),
+    "RateLimit-Remaining": String(remaining),
+    "RateLimit-Reset": String(resetSeconds),
+  };
+}
+
+/** Creates a minute, for each user of a tenant, counted in PostgreSQL so that several API processes share it. */
+export class CreateLimit {
+  private readonly limiter: RateLimiterPostgres | null;
+
+  /** @param perMinute 0: off. */
+  constructor(
+    database: Database,
+    private readonly perMinute: number,
+  ) {
+    if (perMinute === 0) {
+      this.limiter = null;
+      return;
+    }
+    this.limiter = new RateLimiterPostgres({
+      // The limiter's statements run in the API's role like all of a request's; it wants what `pg` answers.
+      storeClient: {
+        query: async ({ text, values }: { text: string; values: unknown[] }) => ({
+          rows: await database.transaction({ role: "api", tenantId: "", actor: "system" }, (tx) =>
+            tx.query(text, values),
+          ),
+        }),
+      },
+      storeType: "client",
+      tableName: "rate_limits",
+      tableCreated: true,
+      keyPrefix: "create",
+      points: perMinute,
+      duration: WINDOW_SECONDS,
+    });
+  }
+
+  /**
+   * Takes one create from the viewer's minute.
+   * @returns what is left (null when the limit is off), and the `rate_limit_exceeded` to throw if nothing was.
+   * @throws AtlasError `unavailable`
+   */
+  async take(viewer: Viewer): Promise<{ allowance: Allowance | null; error: AtlasError | null }> {
+    if (this.limiter === null) return { allowance: null, error: null };
+    try {
+      const left = await this.limiter.consume(`${viewer.tenantId}:${viewer.userId}`);
+      return { allowance: this.allowance(left), error: null };
+    } catch (refused) {
+      if (!(refused instanceof RateLimiterRes)) throw refused;
+      const allowance = this.allowance(refused);
+      return {
+        allowance,
+        error: new AtlasError(
+          "rate_limit_exceeded",
+          `At most ${this.perMinute} creates a minute; try again in ${allowance.resetSeconds} s`,
+          { retryAfterSeconds: allowance.resetSeconds },
+        ),
+      };
+    }
+  }
+
+  private allowance(left: RateLimiterRes): Allowance {
+    return {
+      limit: this.perMinute,
+      remaining: left.remainingPoints,
+      resetSeconds: Math.max(Math.ceil(left.msBeforeNext / 1000), 1),
+      windowSeconds: WINDOW_SECONDS,
+    };
+  }
+}

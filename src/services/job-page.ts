@@ -1,0 +1,153 @@
+import { raw, type EntityManager } from "@mikro-orm/postgresql";
+import { isUuid } from "../auth/uuid.js";
+import { JobEntity } from "../database/entities/job.entity.js";
+import { JobCountEntity } from "../database/entities/job-count.entity.js";
+import type { ErrorDetail } from "../errors.js";
+import type { Cursors } from "../feed/cursors.js";
+import type { Job, JobStatus } from "../queue/job.js";
+import { invalidInput } from "./create-job-input.js";
+
+export interface JobFilter {
+  /** Any of these; absent: any. */
+  status?: readonly JobStatus[] | null | undefined;
+  jobType?: readonly string[] | null | undefined;
+  createdAfter?: Date | null | undefined;
+  createdBefore?: Date | null | undefined;
+}
+
+/** Which part of a list: the first after a cursor, or the last before one. */
+export interface PageInput {
+  filter?: JobFilter | null | undefined;
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  last?: number | null | undefined;
+  before?: string | null | undefined;
+}
+
+export interface JobPage {
+  jobs: Job[];
+  hasNextPage: boolean;
+  hasPreviousPage: boolean;
+}
+
+export const MAX_PAGE_SIZE = 200;
+const DEFAULT_PAGE_SIZE = 50;
+const MAX_FILTER_VALUES = 100;
+
+/** What a job shows of itself; `checkpoint`, which may be large, is the worker's own. */
+export const JOB_FIELDS = [
+  "id", "tenantId", "jobType", "status", "priority", "input", "output", "error", "attempt", "maxAttempts", "runAt",
+  "timeoutMs", "cancelRequestedAt", "workerId", "createdBy", "version", "createdAt", "startedAt", "finishedAt",
+  "updatedAt",
+] as const; // prettier-ignore
+
+/**
+ * Reads a page of a tenant's jobs: priority descending, then newest, then id, so that jobs which share a millisecond are
+ * neither skipped nor repeated.
+ * @throws AtlasError `invalid_input`, `invalid_cursor`
+ */
+export async function readJobPage(
+  em: EntityManager,
+  cursors: Cursors,
+  tenantId: string,
+  page: PageInput,
+): Promise<JobPage> {
+  checkPage(page);
+  const backward = page.last != null;
+  const size = page.last ?? page.first ?? DEFAULT_PAGE_SIZE;
+  const direction = backward ? "asc" : "desc";
+  const query = em
+    .qb(JobEntity)
+    .select(JOB_FIELDS)
+    .where(jobsWhere(tenantId, page.filter))
+    .orderBy({ priority: direction, createdAt: direction, id: direction })
+    .limit(size + 1);
+  for (const [cursor, operator] of [
+    [page.after, "<"],
+    [page.before, ">"],
+  ] as const) {
+    if (cursor == null) continue;
+    const { priority, createdAt, id } = cursors.readJob(tenantId, cursor);
+    query.andWhere(`(priority, created_at, id) ${operator} (?, ?, ?)`, [priority, createdAt.toISOString(), id]);
+  }
+  const rows = (await query.execute("all")) as unknown as Job[];
+  const more = rows.length > size;
+  const jobs = rows.slice(0, size).map(toJobView);
+  return backward
+    ? { jobs: jobs.reverse(), hasPreviousPage: more, hasNextPage: page.before != null }
+    : { jobs, hasNextPage: more, hasPreviousPage: page.after != null };
+}
+
+/** The tenant's jobs with these ids, in any order. */
+export async function readJobs(em: EntityManager, tenantId: string, ids: readonly string[]): Promise<Job[]> {
+  const rows = await em
+    .qb(JobEntity)
+    .select(JOB_FIELDS)
+    .where({ tenantId, id: { $in: [...ids] } })
+    .execute("all");
+  return (rows as unknown as Job[]).map(toJobView);
+}
+
+/**
+ * Counts the tenant's jobs that pass a filter: from the kept counts, or by a scan where the filter asks for instants.
+ */
+export async function countJobs(em: EntityManager, tenantId: string, filter: JobFilter | null): Promise<number> {
+  checkFilter(filter);
+  if (filter?.createdAfter != null || filter?.createdBefore != null) {
+    return em.qb(JobEntity).where(jobsWhere(tenantId, filter)).getCount();
+  }
+  const { createdAfter, createdBefore, ...counted } = filter ?? {};
+  const row = await em
+    .qb(JobCountEntity)
+    .select(raw("coalesce(sum(delta), 0)::int as total"))
+    .where(jobsWhere(tenantId, counted))
+    .execute<{ total: number }>("get");
+  return row.total;
+}
+
+function jobsWhere(tenantId: string, filter: JobFilter | null | undefined) {
+  return {
+    tenantId,
+    ...(filter?.status != null && { status: { $in: [...filter.status] } }),
+    ...(filter?.jobType != null && { jobType: { $in: [...filter.jobType] } }),
+    ...((filter?.createdAfter != null || filter?.createdBefore != null) && {
+      createdAt: {
+        ...(filter.createdAfter != null && { $gt: filter.createdAfter }),
+        ...(filter.createdBefore != null && { $lt: filter.createdBefore }),
+      },
+    }),
+  };
+}
+
+function checkPage({ first, last, filter }: PageInput): void {
+  const details: ErrorDetail[] = [];
+  for (const [path, size] of Object.entries({ first, last })) {
+    if (size != null && (size < 1 || size > MAX_PAGE_SIZE)) {
+      details.push({ path, message: `must be 1–${MAX_PAGE_SIZE}, got ${size}` });
+    }
+  }
+  if (first != null && last != null) details.push({ path: "last", message: "must not be given together with first" });
+  if (details.length > 0) throw invalidInput(details);
+  checkFilter(filter);
+}
+
+/** @throws AtlasError `invalid_input` naming each list that is too long or holds what cannot be a value of its field. */
+export function checkFilter(filter: { status?: unknown; jobType?: unknown; jobId?: unknown } | null | undefined): void {
+  const details: ErrorDetail[] = [];
+  for (const path of ["status", "jobType", "jobId"] as const) {
+    const values: unknown = filter?.[path];
+    if (!Array.isArray(values)) continue;
+    if (values.length > MAX_FILTER_VALUES) {
+      details.push({ path: `filter.${path}`, message: `must name at most ${MAX_FILTER_VALUES}, got ${values.length}` });
+    } else if (path === "jobId" && !values.every((id) => typeof id === "string" && isUuid(id))) {
+      details.push({ path: "filter.jobId", message: "must be UUIDs" });
+    } else if (path === "jobType" && values.some((type) => typeof type === "string" && type.includes("\0"))) {
+      details.push({ path: "filter.jobType", message: "must not contain the NUL character" });
+    }
+  }
+  if (details.length > 0) throw invalidInput(details);
+}
+
+function toJobView(row: Job): Job {
+  return { ...row, error: row.error === null ? null : { ...row.error, occurredAt: new Date(row.error.occurredAt) } };
+}

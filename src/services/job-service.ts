@@ -1,0 +1,312 @@
+import { randomUUID } from "node:crypto";
+import DataLoader from "dataloader";
+import { isUuid } from "../auth/uuid.js";
+import type { Viewer } from "../auth/viewer.js";
+import type { Database, Session, Transaction } from "../database/database.js";
+import type { Hints } from "../database/hints.js";
+import { AtlasError } from "../errors.js";
+import type { Cursors } from "../feed/cursors.js";
+import type { Feed } from "../feed/feed.js";
+import { startOf } from "../feed/position.js";
+import { cancel } from "../queue/cancel.js";
+import { deleteJob } from "../queue/delete.js";
+import { enqueue } from "../queue/enqueue.js";
+import type { Job, JobStatus } from "../queue/job.js";
+import type { JobEvent } from "../queue/job-event.js";
+import { retry } from "../queue/retry.js";
+import { readUsage } from "../queue/usage.js";
+import { type CreateJobInput, invalidInput, parseCreateJob } from "./create-job-input.js";
+import type { Allowance, CreateLimit } from "./create-limit.js";
+import {
+  checkFilter,
+  countJobs,
+  type JobFilter,
+  type JobPage,
+  type PageInput,
+  readJobPage,
+  readJobs,
+} from "./job-page.js";
+import { DAILY_JOBS } from "./seats.js";
+
+/** A page and the place in the events that it shows. */
+export interface ListedJobs extends JobPage {
+  /** Subscribe after this cursor, and no change since this page is missed. */
+  eventCursor: string;
+}
+
+/** A change made, and a place in the events before which everything is in the answer. */
+export interface Changed<T> {
+  value: T;
+  eventCursor: string;
+}
+
+/** Which status changes a subscriber wants; absent: all. */
+export interface ChangeFilter {
+  jobId?: readonly string[] | null | undefined;
+  jobType?: readonly string[] | null | undefined;
+  status?: readonly JobStatus[] | null | undefined;
+}
+
+/** A status change as a subscriber gets it. */
+export interface StatusChange extends JobEvent {
+  /** Resumes the stream after this change. */
+  cursor: string;
+}
+
+/** A member's creates today; limit and remaining null: no limit. */
+export interface DailyJobs {
+  limit: number | null;
+  used: number;
+  remaining: number | null;
+  resetsAt: Date;
+}
+
+/** Told what is left of the minute, whether the create went through or not. */
+export type OnAllowance = (allowance: Allowance) => void;
+
+const MAX_CREATES = 1000;
+
+/** What a member can do with their tenant's jobs; the same on every surface. Each method acts for one viewer. */
+export class JobService {
+  /** Loads jobs asked for in the same turn with one query for each tenant. */
+  private readonly loader = new DataLoader<{ tenantId: string; id: string }, Job | null>(
+    (keys) => this.loadMany(keys),
+    {
+      cache: false,
+      maxBatchSize: 500,
+    },
+  );
+
+  constructor(
+    private readonly database: Database,
+    private readonly hints: Hints,
+    private readonly feed: Feed,
+    private readonly cursors: Cursors,
+    private readonly createLimit: CreateLimit,
+  ) {}
+
+  /** @throws AtlasError `invalid_input`, `invalid_cursor`, `unavailable` */
+  async list(viewer: Viewer, page: PageInput): Promise<ListedJobs> {
+    return this.act(viewer, async (tx) => ({
+      ...(await readJobPage(tx.em, this.cursors, viewer.tenantId, page)),
+      eventCursor: this.eventCursor(viewer, tx),
+    }));
+  }
+
+  /** The cursor of a job's place in a list. */
+  pageCursor(viewer: Viewer, job: Job): string {
+    return this.cursors.ofJob(viewer.tenantId, job);
+  }
+
+  async count(viewer: Viewer, filter: JobFilter | null): Promise<number> {
+    return this.act(viewer, (tx) => countJobs(tx.em, viewer.tenantId, filter));
+  }
+
+  /**
+   * @returns null for an unknown job, and for another tenant's.
+   * @throws AtlasError `invalid_input` for an id that is no UUID
+   */
+  async find(viewer: Viewer, id: string): Promise<Job | null> {
+    return this.loader.load({ tenantId: viewer.tenantId, id: jobId(id) });
+  }
+
+  /** @throws AtlasError `job_not_found`, `invalid_input` */
+  async get(viewer: Viewer, id: string): Promise<Job> {
+    const job = await this.find(viewer, id);
+    if (job === null) throw notFound(id);
+    return job;
+  }
+
+  /**
+   * Creates one job.
+   * @param raw the create as the client sent it.
+   * @param path where it stands in the request, for the errors.
+   * @throws AtlasError `missing_job_type`, `invalid_input`, `rate_limit_exceeded`, `daily_job_limit_exceeded`
+   */
+  async create(
+    viewer: Viewer,
+    raw: unknown,
+    path: readonly (string | number)[],
+    onAllowance: OnAllowance,
+  ): Promise<Changed<Job>> {
+    const { value, eventCursor } = await this.admit(viewer, [parseCreateJob(raw, path)], onAllowance);
+    const [job] = value;
+    if (job === undefined) throw new Error("a create returned no job");
+    return { value: job, eventCursor };
+  }
+
+  /**
+   * Creates 1–1000 jobs, all or none; one of the minute's creates, and as many of the day's as there are jobs.
+   * @throws AtlasError as `create`
+   */
+  async createMany(
+    viewer: Viewer,
+    raw: readonly unknown[],
+    path: readonly (string | number)[],
+    onAllowance: OnAllowance,
+  ): Promise<Changed<Job[]>> {
+    if (raw.length < 1 || raw.length > MAX_CREATES) {
+      throw invalidInput([{ path: path.join("."), message: `must be 1–${MAX_CREATES} jobs, got ${raw.length}` }]);
+    }
+    const inputs = raw.map((one, index) => parseCreateJob(one, [...path, index]));
+    return this.admit(viewer, inputs, onAllowance);
+  }
+
+  /** @throws AtlasError `job_not_found`, `job_running`, `invalid_input` */
+  async delete(viewer: Viewer, id: string): Promise<Changed<string>> {
+    mayChange(viewer);
+    const deleted = await this.act(viewer, async (tx) => {
+      if (await deleteJob(tx, viewer.tenantId, jobId(id)))
+        return { value: id, eventCursor: this.eventCursor(viewer, tx) };
+      await this.present(tx, viewer, id);
+      throw new AtlasError("job_running", `Job ${id} is running; cancel it first`);
+    });
+    this.hints.send("events");
+    return deleted;
+  }
+
+  /**
+   * Cancels a queued job at once; a running one as soon as its handler heeds its signal.
+   * @throws AtlasError `job_not_found`, `invalid_transition`, `invalid_input`
+   */
+  async cancel(viewer: Viewer, id: string): Promise<Changed<Job>> {
+    const canceled = await this.transition(viewer, id, cancel, "canceled");
+    this.hints.send("events", "canceling");
+    return canceled;
+  }
+
+  /**
+   * Queues a failed or canceled job again.
+   * @throws AtlasError `job_not_found`, `invalid_transition`, `invalid_input`
+   */
+  async retry(viewer: Viewer, id: string): Promise<Changed<Job>> {
+    const queued = await this.transition(viewer, id, retry, "retried");
+    this.hints.send("events", "queued");
+    return queued;
+  }
+
+  async dailyJobs(viewer: Viewer): Promise<DailyJobs> {
+    const { used, resetsAt } = await this.act(viewer, (tx) => readUsage(tx, viewer));
+    const limit = DAILY_JOBS[viewer.seatType];
+    return { limit, used, remaining: limit === null ? null : Math.max(limit - used, 0), resetsAt };
+  }
+
+  /**
+   * Every status change of the tenant's jobs after a cursor, or from now on.
+   * @throws AtlasError `invalid_input`, `invalid_cursor`, `cursor_expired`; the stream throws `slow_consumer`
+   */
+  async changes(
+    viewer: Viewer,
+    filter: ChangeFilter | null,
+    after: string | null,
+  ): Promise<AsyncIterableIterator<StatusChange>> {
+    checkFilter(filter);
+    const ids = filter?.jobId == null ? null : new Set(filter.jobId.map((id) => id.toLowerCase()));
+    const types = filter?.jobType == null ? null : new Set(filter.jobType);
+    const statuses = filter?.status == null ? null : new Set<JobStatus | null>(filter.status);
+    const stream = await this.feed.subscribe({
+      tenantId: viewer.tenantId,
+      after,
+      accepts: (event) =>
+        (ids === null || ids.has(event.jobId)) &&
+        (types === null || types.has(event.jobType)) &&
+        (statuses === null || statuses.has(event.status)),
+    });
+    const withCursor = ({ done, value }: IteratorResult<JobEvent, undefined>): IteratorResult<StatusChange> =>
+      done === true
+        ? { done, value: undefined }
+        : { done: false, value: { ...value, cursor: this.cursors.ofEvent(viewer.tenantId, value) } };
+    const changes: AsyncIterableIterator<StatusChange> = {
+      next: async () => withCursor(await stream.next()),
+      return: async () => withCursor((await stream.return?.()) ?? { done: true, value: undefined }),
+      [Symbol.asyncIterator]: () => changes,
+    };
+    return changes;
+  }
+
+  private async admit(
+    viewer: Viewer,
+    inputs: readonly CreateJobInput[],
+    onAllowance: OnAllowance,
+  ): Promise<Changed<Job[]>> {
+    mayChange(viewer);
+    const { allowance, error } = await this.createLimit.take(viewer);
+    if (allowance !== null) onAllowance(allowance);
+    if (error !== null) throw error;
+
+    const dailyLimit = DAILY_JOBS[viewer.seatType];
+    const created = await this.act(viewer, async (tx) => {
+      const jobs = await enqueue(
+        tx,
+        { tenantId: viewer.tenantId, userId: viewer.userId, dailyLimit },
+        inputs.map((input) => ({ id: randomUUID(), ...input })),
+      );
+      if (jobs !== null) return { value: jobs, eventCursor: this.eventCursor(viewer, tx) };
+      const { used, retryAfterSeconds } = await readUsage(tx, viewer);
+      throw new AtlasError(
+        "daily_job_limit_exceeded",
+        `The ${viewer.seatType} seat allows ${dailyLimit} jobs a day (UTC); ${used} are used, ${inputs.length} asked for`,
+        { retryAfterSeconds },
+      );
+    });
+    this.hints.send("queued", "events");
+    return created;
+  }
+
+  private async transition(
+    viewer: Viewer,
+    id: string,
+    change: (tx: Transaction, tenantId: string, id: string) => Promise<Job | null>,
+    done: string,
+  ): Promise<Changed<Job>> {
+    mayChange(viewer);
+    return this.act(viewer, async (tx) => {
+      const value = await change(tx, viewer.tenantId, jobId(id));
+      if (value !== null) return { value, eventCursor: this.eventCursor(viewer, tx) };
+      const { status } = await this.present(tx, viewer, id);
+      throw new AtlasError("invalid_transition", `Job ${id} is ${status} and cannot be ${done}`);
+    });
+  }
+
+  private async present(tx: Transaction, viewer: Viewer, id: string): Promise<Job> {
+    const [job] = await readJobs(tx.em, viewer.tenantId, [id]);
+    if (job === undefined) throw notFound(id);
+    return job;
+  }
+
+  private async loadMany(keys: readonly { tenantId: string; id: string }[]): Promise<(Job | null)[]> {
+    const found = new Map<string, Job>();
+    for (const [tenantId, wanted] of Map.groupBy(keys, (key) => key.tenantId)) {
+      const ids = [...new Set(wanted.map((key) => key.id))];
+      const session: Session = { role: "api", tenantId, actor: "system" };
+      const jobs = await this.database.transaction(session, (tx) => readJobs(tx.em, tenantId, ids));
+      for (const job of jobs) found.set(`${tenantId}:${job.id}`, job);
+    }
+    return keys.map(({ tenantId, id }) => found.get(`${tenantId}:${id}`) ?? null);
+  }
+
+  private act<T>(viewer: Viewer, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const session: Session = { role: "api", tenantId: viewer.tenantId, actor: `user:${viewer.userId}` };
+    return this.database.transaction(session, work);
+  }
+
+  /** The place of the transaction's start: events of transactions still open then come after it. */
+  private eventCursor(viewer: Viewer, tx: Transaction): string {
+    return this.cursors.ofEvent(viewer.tenantId, startOf(tx.watermark));
+  }
+}
+
+function mayChange(viewer: Viewer): void {
+  if (viewer.role === "viewer") {
+    throw new AtlasError("tenant_access_denied", "Your role in this tenant is viewer: it reads and subscribes only");
+  }
+}
+
+function jobId(id: string): string {
+  if (!isUuid(id)) throw invalidInput([{ path: "id", message: "must be a UUID" }]);
+  return id.toLowerCase();
+}
+
+function notFound(id: string): AtlasError {
+  return new AtlasError("job_not_found", `There is no job ${id}`);
+}
