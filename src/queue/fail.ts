@@ -35,7 +35,10 @@ update jobs set
     when $7::boolean or attempt >= max_attempts then 'failed'
     else 'queued'
   end,
-  error = jsonb_build_object('code', $5::text, 'message', $6::text, 'attempt', attempt, 'occurredAt', clock_timestamp()),
+  error = case
+    when cancel_requested_at is not null then error
+    else jsonb_build_object('code', $5::text, 'message', $6::text, 'attempt', attempt, 'occurredAt', clock_timestamp())
+  end,
   run_at = case
     when cancel_requested_at is not null or $7::boolean or attempt >= max_attempts then run_at
     else clock_timestamp() + $8::int * interval '1 millisecond'

@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+import { parseArgs } from "node:util";
+import { loadConfig } from "../config.js";
+import { Database } from "../database/database.js";
+import { openEmbeddedDatabase } from "../database/embedded/embedded.js";
+import { migrate } from "../database/migrate.js";
+import { createLogger } from "../log.js";
+import { type Command, UsageError } from "./command.js";
+import { memberAddCommand } from "./member-add.js";
+import { migrateCommand } from "./migrate.js";
+import { tenantCreateCommand } from "./tenant-create.js";
+import { tokenCommand } from "./token.js";
+import { watchCommand } from "./watch.js";
+
+const COMMANDS: readonly Command[] = [
+  migrateCommand,
+  tenantCreateCommand,
+  memberAddCommand,
+  tokenCommand,
+  watchCommand,
+];
+
+process.exitCode = await main(process.argv.slice(2));
+
+/** @returns the exit code: 0 done, 1 failed, 2 not understood. */
+async function main(args: string[]): Promise<number> {
+  if (args.length === 0 || args.includes("--help") || args[0] === "help") {
+    process.stdout.write(usage());
+    return args.length === 0 ? 2 : 0;
+  }
+  const opened: { close(): Promise<void> }[] = [];
+  try {
+    const command = commandOf(args);
+    const { json, options } = optionsOf(command, args);
+    const config = loadConfig();
+    const openDatabase = async (): Promise<Database> => {
+      const log = createLogger("warn");
+      const embedded = config.databaseUrl === null ? await openEmbeddedDatabase(config.dataDir, log) : null;
+      if (embedded !== null) opened.push(embedded);
+      const database = await Database.connect({ url: embedded?.url ?? config.databaseUrl ?? "", poolSize: 2, log });
+      opened.push(database);
+      // A server of one's own is migrated when its operator says so.
+      if (embedded !== null && command !== migrateCommand) await migrate(database);
+      return database;
+    };
+    const answer = await command.run(options, { config, openDatabase });
+    if (answer !== null) process.stdout.write(`${json ? JSON.stringify(answer.json) : answer.text}\n`);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    if (!(error instanceof UsageError)) return 1;
+    process.stderr.write(`\n${usage()}`);
+    return 2;
+  } finally {
+    for (const one of opened.toReversed()) await one.close();
+  }
+}
+
+function commandOf(args: string[]): Command {
+  const command = COMMANDS.find(({ name }) => args.join(" ").startsWith(name));
+  if (command === undefined) throw new UsageError(`There is no command "${args.join(" ")}".`);
+  return command;
+}
+
+function optionsOf(command: Command, args: string[]): { json: boolean; options: Record<string, string> } {
+  const names = Object.keys(command.options);
+  let values: Record<string, unknown>;
+  try {
+    ({ values } = parseArgs({
+      args: args.slice(command.name.split(" ").length),
+      options: {
+        json: { type: "boolean" },
+        ...Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
+      },
+    }));
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+  const options: Record<string, string> = {};
+  for (const name of names) {
+    const value = values[name];
+    if (typeof value === "string") options[name] = value;
+    else if (command.options[name]?.required === true) throw new UsageError(`${command.name} needs --${name}.`);
+  }
+  return { json: values["json"] === true, options };
+}
+
+function usage(): string {
+  const lines = COMMANDS.map(({ name, options, about }) => {
+    const flags = Object.entries(options).map(([flag, { value, required, about: what }]) => {
+      const form = `--${flag} ${value}`;
+      return `      ${(required === true ? form : `[${form}]`).padEnd(24)} ${what}`;
+    });
+    return [`  ${name}: ${about}`, ...flags].join("\n");
+  });
+  return `Usage: npm run --silent cli -- COMMAND [--json]\n\n${lines.join("\n")}\n`;
+}

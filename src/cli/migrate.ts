@@ -1,0 +1,16 @@
+import { migrate } from "../database/migrate.js";
+import type { Command } from "./command.js";
+
+export const migrateCommand: Command = {
+  name: "migrate",
+  about: "bring the database up to date",
+  options: {},
+  async run(_options, { openDatabase }) {
+    const database = await openDatabase();
+    const migrated = await migrate(database);
+    return {
+      text: migrated.length === 0 ? "The database is up to date." : `Migrated: ${migrated.join(", ")}`,
+      json: { migrated },
+    };
+  },
+};

@@ -1,0 +1,38 @@
+import { join } from "node:path";
+import type { Config } from "../config.js";
+import type { Logger } from "../log.js";
+import { createEmailSend } from "./email-send.handler.js";
+import { createEngineRun, ENGINE_RUN } from "./engine-run.handler.js";
+import type { Handler, Handlers } from "./handler.js";
+import { loadHandlers } from "./load-handlers.js";
+import { createOutboxMailer } from "./outbox-mailer.js";
+import { createSmtpMailer } from "./smtp-mailer.js";
+
+/** Every handler of this process. */
+export interface CreatedHandlers {
+  handlers: Handlers;
+  /** Ends the connections to the mail server, those at work once their mail is sent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the built-in handlers and loads those of the HANDLERS folder.
+ * @throws {ConfigError} naming every file of the folder that is no handler.
+ */
+export async function createHandlers(
+  config: Pick<Config, "smtpUrl" | "emailFrom" | "dataDir" | "handlersDir">,
+  log: Logger,
+): Promise<CreatedHandlers> {
+  const outbox = join(config.dataDir, "outbox");
+  const mailer = config.smtpUrl === null ? createOutboxMailer(outbox) : createSmtpMailer(config.smtpUrl);
+  const handlers = new Map<string, Handler>([
+    ["EMAIL_SEND", createEmailSend(mailer, config.emailFrom)],
+    [ENGINE_RUN, createEngineRun((jobType) => handlers.has(jobType))],
+  ]);
+  if (config.handlersDir !== null) {
+    const loaded = await loadHandlers(config.handlersDir, new Set(handlers.keys()));
+    for (const [jobType, handler] of loaded) handlers.set(jobType, handler);
+  }
+  log.info({ jobTypes: [...handlers.keys()], mail: config.smtpUrl === null ? outbox : "smtp" }, "handlers ready");
+  return { handlers, close: async () => mailer.close() };
+}

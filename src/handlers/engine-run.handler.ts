@@ -1,0 +1,97 @@
+import { z } from "zod";
+import { type Handler, type Json, type JsonObject, PermanentError } from "./handler.js";
+
+/** The job type of an engine run. */
+export const ENGINE_RUN = "ENGINE_RUN";
+
+const MAX_STEPS = 100;
+const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+const steps = `must be 1–${MAX_STEPS} steps`;
+const outOfBounds = { error: ({ input }: { input?: unknown }) => `${steps}, got ${(input as unknown[]).length}` };
+
+const engineRun = z.object({
+  steps: z
+    .array(
+      z.object(
+        {
+          jobType: z.string("must be text"),
+          input: z
+            .record(z.string(), z.unknown(), "must be a JSON object")
+            .nullish()
+            .transform((input) => (input ?? {}) as JsonObject),
+        },
+        "must be {jobType, input?}",
+      ),
+      steps,
+    )
+    .min(1, outOfBounds)
+    .max(MAX_STEPS, outOfBounds),
+});
+
+type Step = z.output<typeof engineRun>["steps"][number];
+
+/**
+ * The handler of ENGINE_RUN: `{steps: [{jobType, input?}]}` → `{steps: [{jobType, output}]}`. It runs 1–100 steps in
+ * order and keeps each one's output, so that the next attempt goes on after the last finished step. A step that was cut
+ * off runs again, under the same `workId`.
+ * @param hasHandler whether a job type can be run. Every step's is asked about before the first step runs.
+ */
+export function createEngineRun(hasHandler: (jobType: string) => boolean): Handler {
+  return async (input, context) => {
+    const todo = parseSteps(input, hasHandler);
+    const outputs = finishedOutputs(context.checkpointed, todo.length);
+    const finished = () => ({ steps: outputs.map((output, index) => ({ jobType: todo[index]!.jobType, output })) });
+
+    for (const [index, step] of todo.entries()) {
+      if (index < outputs.length) continue;
+      context.signal.throwIfAborted();
+      outputs.push(
+        await context.run(step.jobType, step.input, index + 1).catch((error: unknown) => {
+          throw stepFailure(error, index, step);
+        }),
+      );
+      // The queue would refuse to keep this checkpoint, and each attempt would run the step again.
+      if (Buffer.byteLength(JSON.stringify(finished())) > MAX_OUTPUT_BYTES) {
+        throw new PermanentError(
+          `the outputs of steps 1–${index + 1} must be at most ${MAX_OUTPUT_BYTES} bytes as JSON`,
+          "invalid_output",
+        );
+      }
+      await context.checkpoint({ steps: outputs });
+    }
+    return finished();
+  };
+}
+
+/** @throws {PermanentError} naming each step that cannot run. */
+function parseSteps(input: JsonObject, hasHandler: (jobType: string) => boolean): Step[] {
+  const parsed = engineRun.safeParse(input);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${z.core.toDotPath(issue.path)} ${issue.message}`);
+    throw new PermanentError(problems.join("; "), "invalid_input");
+  }
+  const todo = parsed.data.steps;
+  const nested = todo.flatMap(({ jobType }, index) =>
+    jobType === ENGINE_RUN ? [`steps[${index}].jobType must not be ${ENGINE_RUN}: an engine run holds no other`] : [],
+  );
+  if (nested.length > 0) throw new PermanentError(nested.join("; "), "invalid_input");
+  const unknown = todo.flatMap(({ jobType }, index) =>
+    hasHandler(jobType) ? [] : [`steps[${index}].jobType has no handler: ${jobType}`],
+  );
+  if (unknown.length > 0) throw new PermanentError(unknown.join("; "), "unknown_job_type");
+  return todo;
+}
+
+/** The outputs that an earlier attempt kept; none if the checkpoint is not of this run's making. */
+function finishedOutputs(checkpointed: Json, count: number): Json[] {
+  const kept = z.object({ steps: z.array(z.unknown()).max(count) }).safeParse(checkpointed);
+  return kept.success ? (kept.data.steps as Json[]) : [];
+}
+
+/** A step's error with the step named in its message, and what decides the job's fate kept. */
+function stepFailure(error: unknown, index: number, { jobType }: Step): Error {
+  const { code, permanent } = Object(error) as { code?: unknown; permanent?: unknown };
+  const message = error instanceof Error ? error.message : String(error);
+  return Object.assign(new Error(`steps[${index}] ${jobType}: ${message}`, { cause: error }), { code, permanent });
+}

@@ -1,0 +1,66 @@
+import { readdir } from "node:fs/promises";
+import { join, parse } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ConfigError } from "../config.js";
+import type { Handler, Handlers } from "./handler.js";
+
+const MODULE = /^[^.].*\.(?:js|mjs|ts)$/su;
+const NO_HANDLER = /\.(?:test\.[^.]+|d\.ts)$/u;
+const MAX_JOB_TYPE_CHARACTERS = 100;
+
+/**
+ * Loads a folder of handlers: each `.js`, `.mjs` or `.ts` module's name without the extension is a job type, its
+ * default export the handler. Folders inside it, dotfiles, `*.test.*`, `*.d.ts` and all other files are left alone.
+ * @param builtIn the job types that a module must not take.
+ * @throws {ConfigError} naming every file that is no handler, and why.
+ */
+export async function loadHandlers(folder: string, builtIn: ReadonlySet<string>): Promise<Handlers> {
+  const files = await moduleFiles(folder);
+  const handlers = new Map<string, Handler>();
+  const problems: string[] = [];
+  for (const file of files) {
+    const jobType = parse(file).name;
+    try {
+      if (builtIn.has(jobType)) throw new Error("its job type is built in");
+      if (handlers.has(jobType)) throw new Error("its job type is another file's too");
+      checkJobType(jobType);
+      handlers.set(jobType, await loadHandler(join(folder, file)));
+    } catch (error) {
+      problems.push(`${JSON.stringify(file)}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  if (problems.length > 0) {
+    throw new ConfigError(
+      `Cannot start; fix these handlers in ${folder}:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`,
+    );
+  }
+  return handlers;
+}
+
+async function moduleFiles(folder: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries
+      .filter((entry) => !entry.isDirectory() && MODULE.test(entry.name) && !NO_HANDLER.test(entry.name))
+      .map((entry) => entry.name)
+      .sort();
+  } catch (error) {
+    throw new ConfigError(`Cannot start; HANDLERS must be a readable folder: ${(error as Error).message}`);
+  }
+}
+
+function checkJobType(jobType: string): void {
+  if ([...jobType].length > MAX_JOB_TYPE_CHARACTERS) {
+    throw new Error(`its job type must be 1–${MAX_JOB_TYPE_CHARACTERS} characters, got ${[...jobType].length}`);
+  }
+  if (jobType.trim() === "") throw new Error("its job type must not be blank");
+  if (/[\p{Cc}\p{Cs}]/u.test(jobType)) throw new Error("its job type must not contain control characters");
+}
+
+async function loadHandler(path: string): Promise<Handler> {
+  const { default: handler } = (await import(pathToFileURL(path).href)) as { default?: unknown };
+  if (typeof handler !== "function") {
+    throw new Error(`its default export must be a function, got ${handler === null ? "null" : typeof handler}`);
+  }
+  return handler as Handler;
+}

@@ -1,0 +1,32 @@
+/** How often a worker does what, and how long it waits, in milliseconds. */
+export interface WorkerIntervals {
+  /** Looks for jobs, without a hint. */
+  pollMs: number;
+  beatMs: number;
+  /** Without a successful beat for so long a worker takes its jobs for lost. */
+  silentMs: number;
+  /** A worker without a beat for so long is dead to the others. */
+  deadMs: number;
+  makeDueMs: number;
+  rescueMs: number;
+  foldMs: number;
+  pruneMs: number;
+  /** A handler that ignores its signal for so long is cut off. */
+  cutOffMs: number;
+  retryMinMs: number;
+  retryMaxMs: number;
+}
+
+export const INTERVALS: Readonly<WorkerIntervals> = {
+  pollMs: 1_000,
+  beatMs: 3_000,
+  silentMs: 8_000,
+  deadMs: 10_000,
+  makeDueMs: 1_000,
+  rescueMs: 1_000,
+  foldMs: 10_000,
+  pruneMs: 60_000,
+  cutOffMs: 5_000,
+  retryMinMs: 100,
+  retryMaxMs: 5_000,
+};

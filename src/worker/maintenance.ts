@@ -1,0 +1,110 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Database, Transaction } from "../database/database.js";
+import type { Hints } from "../database/hints.js";
+import type { Logger } from "../log.js";
+import { foldCounts } from "../queue/fold-counts.js";
+import { makeDue } from "../queue/make-due.js";
+import { prune } from "../queue/prune.js";
+import { rescue } from "../queue/rescue.js";
+import type { WorkerIntervals } from "./intervals.js";
+
+export interface MaintenanceOptions {
+  database: Database;
+  hints: Hints;
+  intervals: WorkerIntervals;
+  jobTimeoutMs: number;
+  retentionDays: number;
+  log: Logger;
+  /** For how long this worker's own beats have come without a break. */
+  unbrokenMs: () => number;
+}
+
+/** A step that every worker takes now and then; several doing so at once is harmless. */
+interface Step {
+  name: string;
+  everyMs: number;
+  /** @returns whether there may be more to do at once. */
+  take(): Promise<boolean>;
+}
+
+/** Keeps the queue in order: future jobs become due, lost jobs are rescued, counts are folded, old rows pruned. */
+export class Maintenance {
+  private readonly stopped = new AbortController();
+  private readonly loops: Promise<void>[];
+
+  constructor(private readonly options: MaintenanceOptions) {
+    this.loops = this.steps().map((step) => this.loop(step));
+  }
+
+  async stop(): Promise<void> {
+    this.stopped.abort();
+    await Promise.all(this.loops);
+  }
+
+  private steps(): Step[] {
+    const { intervals, hints, log, jobTimeoutMs, retentionDays, unbrokenMs } = this.options;
+    return [
+      {
+        name: "make_due",
+        everyMs: intervals.makeDueMs,
+        take: async () => {
+          const { made, more } = await this.transact(makeDue);
+          if (made > 0) hints.send("queued");
+          return more;
+        },
+      },
+      {
+        name: "rescue",
+        everyMs: intervals.rescueMs,
+        take: async () => {
+          // An outage of the database must not be taken for the death of everybody who could not beat.
+          if (unbrokenMs() < intervals.deadMs) return false;
+          const rescued = await this.transact((tx) =>
+            rescue(tx, {
+              deadAfterMs: intervals.deadMs,
+              defaultTimeoutMs: jobTimeoutMs,
+              graceMs: intervals.cutOffMs + intervals.beatMs,
+            }),
+          );
+          for (const { id, ...rest } of rescued) log.warn({ jobId: id, ...rest }, "rescued a job");
+          if (rescued.length > 0) hints.send("queued", "events");
+          return rescued.length > 0;
+        },
+      },
+      {
+        name: "fold_counts",
+        everyMs: intervals.foldMs,
+        take: async () => {
+          await this.transact(foldCounts);
+          return false;
+        },
+      },
+      {
+        name: "prune",
+        everyMs: intervals.pruneMs,
+        take: async () => {
+          const { events, more } = await this.transact((tx) => prune(tx, retentionDays));
+          if (events > 0) hints.send("events");
+          return more;
+        },
+      },
+    ];
+  }
+
+  private async loop(step: Step): Promise<void> {
+    const { signal } = this.stopped;
+    while (!signal.aborted) {
+      let more = false;
+      try {
+        more = await step.take();
+      } catch (error) {
+        this.options.log.warn({ err: error, step: step.name }, "maintenance failed; it is tried again");
+      }
+      if (!more) await sleep(step.everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  private transact<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.options.database.transaction({ role: "worker", actor: "system" }, work);
+  }
+}
