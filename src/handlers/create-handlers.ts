@@ -25,9 +25,9 @@ export async function createHandlers(
 ): Promise<CreatedHandlers> {
   const outbox = join(config.dataDir, "outbox");
   const mailer = config.smtpUrl === null ? createOutboxMailer(outbox) : createSmtpMailer(config.smtpUrl);
-  const handlers = new Map<string, Handler>([
+  const handlers: Map<string, Handler> = new Map([
     ["EMAIL_SEND", createEmailSend(mailer, config.emailFrom)],
-    [ENGINE_RUN, createEngineRun((jobType) => handlers.has(jobType))],
+    [ENGINE_RUN, createEngineRun((jobType): boolean => handlers.has(jobType))],
   ]);
   if (config.handlersDir !== null) {
     const loaded = await loadHandlers(config.handlersDir, new Set(handlers.keys()));

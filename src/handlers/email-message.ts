@@ -26,9 +26,9 @@ const MAX_SUBJECT_CHARACTERS = 998;
 
 // RFC 5321's dot-atom and domain, with RFC 6531's letters of every script. The library's parser accepts far more:
 // quoted local parts, address literals and repairs of broken addresses, where what is sent is not what was written.
-const ATOM = "[a-z0-9!#$%&'*+/=?^_`{|}~\\-\\P{ASCII}]+";
+const ATOM = "[\\w!#$%&'*+/=?^`{|}~\\-\\P{ASCII}]+";
 const LABEL = "[\\p{L}\\p{M}\\p{N}](?:[\\p{L}\\p{M}\\p{N}\\-]{0,61}[\\p{L}\\p{M}\\p{N}])?";
-const ADDRESS = new RegExp(`^(?=.{1,64}@)${ATOM}(?:\\.${ATOM})*@(?=.{1,255}$)${LABEL}(?:\\.${LABEL})*$`, "iu");
+const ADDRESS = new RegExp(`^(?=.{1,64}@)${ATOM}(?:\\.${ATOM})*@(?=.{1,255}$)${LABEL}(?:\\.${LABEL})*$`, "u");
 const INVISIBLE = /[\p{C}\p{Z}]/u;
 const CONTROL = /\p{Cc}/u;
 

@@ -41,7 +41,9 @@ export function createEngineRun(hasHandler: (jobType: string) => boolean): Handl
   return async (input, context) => {
     const todo = parseSteps(input, hasHandler);
     const outputs = finishedOutputs(context.checkpointed, todo.length);
-    const finished = () => ({ steps: outputs.map((output, index) => ({ jobType: todo[index]!.jobType, output })) });
+    const finished = () => ({
+      steps: todo.slice(0, outputs.length).map(({ jobType }, index) => ({ jobType, output: outputs[index] })),
+    });
 
     for (const [index, step] of todo.entries()) {
       if (index < outputs.length) continue;

@@ -18,12 +18,14 @@ export async function loadHandlers(folder: string, builtIn: ReadonlySet<string>)
   const files = await moduleFiles(folder);
   const handlers = new Map<string, Handler>();
   const problems: string[] = [];
+  const fileOf = new Map<string, string>();
   for (const file of files) {
     const jobType = parse(file).name;
     try {
       if (builtIn.has(jobType)) throw new Error("its job type is built in");
-      if (handlers.has(jobType)) throw new Error("its job type is another file's too");
+      if (fileOf.has(jobType)) throw new Error(`its job type is also that of ${fileOf.get(jobType)}`);
       checkJobType(jobType);
+      fileOf.set(jobType, file);
       handlers.set(jobType, await loadHandler(join(folder, file)));
     } catch (error) {
       problems.push(`${JSON.stringify(file)}: ${error instanceof Error ? error.message : String(error)}`);

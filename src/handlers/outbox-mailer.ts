@@ -17,14 +17,14 @@ export function createOutboxMailer(folder: string): Mailer {
     disableUrlAccess: true,
   });
   return {
-    async deliver({ workId, ...mail }, signal) {
+    async deliver(mail, signal) {
       const { message, envelope } = await transport.sendMail(mail);
       signal.throwIfAborted();
       await mkdir(folder, { recursive: true });
-      const draft = join(folder, `.${workId}.${randomUUID()}.tmp`);
+      const draft = join(folder, `.${mail.workId}.${randomUUID()}.tmp`);
       try {
         await writeFile(draft, message);
-        await rename(draft, join(folder, `${workId}.eml`));
+        await rename(draft, join(folder, `${mail.workId}.eml`));
       } finally {
         await rm(draft, { force: true });
       }

@@ -22,7 +22,7 @@ export function createSmtpMailer(url: string): Mailer {
     disableUrlAccess: true,
   });
   return {
-    async deliver({ workId: _, ...mail }, signal) {
+    async deliver(mail, signal) {
       try {
         const { accepted, rejected } = await transport.sendMail({ ...mail, signal });
         return { accepted, rejected };
@@ -42,8 +42,10 @@ function failureOf(error: NodemailerError): Error {
     return new PermanentError(`The mail was refused: ${error.message}`, "email_refused", { cause: error });
   }
   return error.responseCode === undefined
-    ? // The message would tell the tenant about the mail server's network.
-      new Error(`The mail server could not be reached (${error.originalCode ?? error.code})`, { cause: error })
+    ? // The whole message would tell the tenant about the mail server's network.
+      new Error(`The mail server could not take the mail (${error.originalCode ?? error.code ?? error.name})`, {
+        cause: error,
+      })
     : new Error(`The mail was deferred: ${error.message}`, { cause: error });
 }
 

@@ -80,5 +80,7 @@ async function removeDrafts(home: string): Promise<void> {
 
 async function handOver(directory: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
   const names = await readdir(directory, { recursive: true });
-  await Promise.all(["", ...names].map((name) => lchown(join(directory, name), uid, gid)));
+  await Promise.all(names.map((name) => lchown(join(directory, name), uid, gid)));
+  // Last, as it is what tells that all are handed over.
+  await lchown(directory, uid, gid);
 }

@@ -1,6 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 
+const SQLITE_BUSY = 5;
+
 /** Held until `release`, or until the process is gone, however it died. */
 export interface Lock {
   release(): void;
@@ -17,10 +19,10 @@ export async function acquireLock(path: string, boundMs: number): Promise<Lock> 
   const deadline = performance.now() + boundMs;
   for (;;) {
     try {
-      database.exec("begin exclusive");
+      database.exec("pragma journal_mode = memory; begin exclusive");
       return { release: () => database.close() };
     } catch (error) {
-      const busy = (error as { errcode?: number }).errcode === 5;
+      const busy = ((error as { errcode?: number }).errcode ?? 0) % 256 === SQLITE_BUSY;
       if (!busy || performance.now() > deadline) {
         database.close();
         throw busy ? new Error(`${path} is still locked by another process after ${boundMs / 1000} s`) : error;

@@ -1,0 +1,81 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Database } from "./database/database.js";
+import { countByStatus } from "./queue/count-by-status.js";
+import { JOB_STATUSES } from "./queue/job.js";
+
+/** What `/metrics` answers. */
+export interface Metrics {
+  /** Prometheus text. The jobs' gauge is left out while the database is away. */
+  text(): Promise<{ contentType: string; body: string }>;
+  /** @param route a template, never a path as requested: labels are bounded. */
+  observeRequest(labels: { method: string; route: string; status: number }, seconds: number): void;
+  /** Counts what a worker does, and how many jobs it runs; read at each scrape. */
+  watchWorker(worker: { running: number; stats: Readonly<Record<string, number>> }): void;
+  /** How many subscriptions are attached to the feed; read at each scrape. */
+  watchFeed(tail: { size: number }): void;
+}
+
+export function createMetrics(database: Database): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const requests = new Histogram({
+    name: "atlas_http_request_duration_seconds",
+    help: "How long HTTP requests took",
+    labelNames: ["method", "route", "status"],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
+  });
+  new Gauge({
+    name: "atlas_jobs",
+    help: "Jobs by status, all tenants together",
+    labelNames: ["status"],
+    registers,
+    async collect() {
+      this.reset();
+      try {
+        const counts = await database.transaction({ role: "feed" }, countByStatus);
+        for (const status of JOB_STATUSES)
+          this.set({ status }, counts.find((row) => row.status === status)?.count ?? 0);
+      } catch {
+        // Away: the other metrics are what an operator wants to see now.
+      }
+    },
+  });
+  return {
+    text: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    observeRequest: ({ method, route, status }, seconds) => {
+      requests.observe({ method, route, status: String(status) }, seconds);
+    },
+    watchWorker(worker) {
+      new Gauge({
+        name: "atlas_worker_running_jobs",
+        help: "Jobs that this worker runs now",
+        registers,
+        collect() {
+          this.set(worker.running);
+        },
+      });
+      new Counter({
+        name: "atlas_worker_attempts_total",
+        help: "What became of this worker's attempts: claimed, the status reached, or lost",
+        labelNames: ["outcome"],
+        registers,
+        collect() {
+          this.reset();
+          for (const [outcome, count] of Object.entries(worker.stats)) this.inc({ outcome }, count);
+        },
+      });
+    },
+    watchFeed(tail) {
+      new Gauge({
+        name: "atlas_subscriptions",
+        help: "Subscriptions attached to this process's feed",
+        registers,
+        collect() {
+          this.set(tail.size);
+        },
+      });
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import { type Request, type RequestHandler, type Response, Router } from "express";
+import { isUuid } from "../auth/uuid.js";
+import type { Authenticator } from "../auth/authenticator.js";
+import { credentialsOf } from "../auth/credentials.js";
+import type { Viewer } from "../auth/viewer.js";
+import { AtlasError } from "../errors.js";
+import type { Job } from "../queue/job.js";
+import { invalidInput } from "../services/create-job-input.js";
+import { allowanceHeaders } from "../services/create-limit.js";
+import type { JobService } from "../services/job-service.js";
+import { statusName, toJobItem } from "./job-representation.js";
+import { jsonBody } from "./json-body.js";
+
+export interface JobsRoutesOptions {
+  jobs: JobService;
+  authenticator: Authenticator;
+  legacyStatusNames: boolean;
+}
+
+const LIST_SIZE = 200;
+const BODY_LIMIT = "1mb";
+const MAX_USER_ID_CHARACTERS = 200;
+
+/** The legacy API's routes for jobs, thin over the service. Who asks is settled before a body is read. */
+export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: JobsRoutesOptions): Router {
+  const router = Router();
+  const signIn =
+    (tenantFromQuery: boolean): RequestHandler =>
+    async (request, response, next) => {
+      const credentials = credentialsOf(request.headers);
+      const queried = tenantFromQuery && request.headers["x-tenant-id"] === undefined;
+      const tenantIds = queried
+        ? [...queryValues(request, "org_id"), ...queryValues(request, "orgId")]
+        : credentials.tenantIds;
+      response.locals["viewer"] = await authenticator.authenticate({ ...credentials, tenantIds });
+      next();
+    };
+  const answerJob = (response: Response, job: Job): void => {
+    const status = statusName(job.status, legacyStatusNames);
+    response.json({ ok: true, id: job.id, status, job: toJobItem(job, legacyStatusNames) });
+  };
+
+  router
+    .route("/list")
+    .get(signIn(true), async (request, response) => {
+      const viewer = viewerOf(response);
+      const userId = oneUserId([...queryValues(request, "user_id"), ...queryValues(request, "userId")]);
+      const page = await jobs.list(viewer, { first: LIST_SIZE });
+      const items = page.jobs.map((job) => toJobItem(job, legacyStatusNames));
+      response.json({ ok: true, org_id: viewer.tenantId, user_id: userId, items, ts: new Date() });
+    })
+    .all(onlyMethods("GET, HEAD"));
+
+  router
+    .route("/")
+    .post(signIn(false), ...jsonBody(BODY_LIMIT), async (request, response) => {
+      const { value: job } = await jobs.create(viewerOf(response), createBody(request.body), [], (allowance) =>
+        response.set(allowanceHeaders(allowance)),
+      );
+      response.json({ ok: true, id: job.id, status: job.status });
+    })
+    .all(onlyMethods("POST"));
+
+  router
+    .route("/:id")
+    .get(signIn(false), async (request, response) => {
+      const job = await jobs.get(viewerOf(response), jobId(request));
+      response.json({ ok: true, job: toJobItem(job, legacyStatusNames) });
+    })
+    .delete(signIn(false), async (request, response) => {
+      await jobs.delete(viewerOf(response), jobId(request));
+      response.json({ ok: true });
+    })
+    .all(onlyMethods("GET, HEAD, DELETE"));
+
+  for (const change of ["cancel", "retry"] as const) {
+    router
+      .route(`/:id/${change}`)
+      .post(signIn(false), async (request, response) => {
+        const { value: job } = await jobs[change](viewerOf(response), jobId(request));
+        answerJob(response, job);
+      })
+      .all(onlyMethods("POST"));
+  }
+  return router;
+}
+
+/** Answers 405 and says what is allowed. */
+export function onlyMethods(allow: string): RequestHandler {
+  return (request, response) => {
+    response.setHeader("Allow", allow);
+    throw new AtlasError("method_not_allowed", `${request.method} is not allowed here; use ${allow}`);
+  };
+}
+
+function viewerOf(response: Response): Viewer {
+  return response.locals["viewer"] as Viewer;
+}
+
+function jobId(request: Request): string {
+  const { id } = request.params;
+  if (typeof id !== "string" || !isUuid(id)) throw invalidInput([{ path: "id", message: "must be a UUID" }]);
+  return id;
+}
+
+function queryValues(request: Request, name: string): string[] {
+  const value: unknown = request.query[name];
+  return (Array.isArray(value) ? value : [value]).filter((one): one is string => typeof one === "string" && one !== "");
+}
+
+function oneUserId(given: string[]): string | null {
+  const [userId = null, ...others] = new Set(given);
+  if (others.length > 0) throw invalidInput([{ path: "user_id", message: "must be given once" }]);
+  if (userId !== null && [...userId].length > MAX_USER_ID_CHARACTERS) {
+    throw invalidInput([{ path: "user_id", message: `must be at most ${MAX_USER_ID_CHARACTERS} characters` }]);
+  }
+  return userId;
+}
+
+/** The body with `job_type`, the legacy API's other spelling, as `jobType`. */
+function createBody(body: unknown): unknown {
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return body ?? {};
+  const { job_type: other, ...rest } = body as Record<string, unknown>;
+  if (other === undefined || other === null) return rest;
+  if (rest["jobType"] != null && rest["jobType"] !== other) {
+    throw invalidInput([{ path: "job_type", message: "must not differ from jobType" }]);
+  }
+  return { ...rest, jobType: other };
+}

@@ -1,0 +1,370 @@
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client } from "pg";
+import { openEmbeddedDatabase, type EmbeddedDatabase } from "../../src/database/embedded/embedded.js";
+import { readInstance } from "../../src/database/embedded/instance.js";
+import { nodeArguments } from "../../src/database/embedded/launch.js";
+import { createLogger } from "../../src/log.js";
+
+const MODULE = new URL("../../src/database/embedded/embedded.ts", import.meta.url).href;
+const log = createLogger("silent");
+const isRoot = process.getuid?.() === 0;
+const itAsRoot = isRoot ? it : it.skip;
+const itWithNamespaces =
+  isRoot && spawnSync("unshare", ["--user", "--map-user=65534", "--map-group=65534", "true"]).status === 0
+    ? it
+    : it.skip;
+
+let root: string;
+let dataDir: string;
+let databases: EmbeddedDatabase[];
+let children: ChildProcess[];
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "atlas embedded-"));
+  await chmod(root, 0o755);
+});
+
+beforeEach(() => {
+  dataDir = join(root, "shared");
+  databases = [];
+  children = [];
+});
+
+afterEach(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  await Promise.all(databases.map((database) => database.close()));
+  await stopped();
+});
+
+afterAll(() => rm(root, { recursive: true }));
+
+describe("openEmbeddedDatabase", () => {
+  it("starts a server that answers, of UTF-8 and UTC", async () => {
+    const { url } = await open();
+    const [row] = await query(
+      url,
+      `select current_setting('server_version_num')::int / 10000 as major, current_setting('timezone') as timezone,
+         pg_encoding_to_char(encoding) as encoding, datlocale as locale, current_setting('data_checksums') as checksums
+       from pg_database where datname = current_database()`,
+    );
+    expect(row).toEqual({ major: 18, timezone: "UTC", encoding: "UTF8", locale: "C.UTF-8", checksums: "on" });
+  });
+
+  it("logs in as a non-superuser that owns the database and may create roles", async () => {
+    const { url } = await open();
+    const [row] = await query(
+      url,
+      `select current_user as login, rolsuper, rolbypassrls, rolcreaterole, pg_get_userbyid(datdba) as owner
+       from pg_roles, pg_database where rolname = current_user and datname = current_database()`,
+    );
+    expect(row).toEqual({ login: "atlas", rolsuper: false, rolbypassrls: false, rolcreaterole: true, owner: "atlas" });
+    await query(url, "create temporary table wall (id int)");
+  });
+
+  it("keeps passwords in a file for its user only, and lets nobody in without them", async () => {
+    const { url } = await open();
+    expect((await stat(join(dataDir, "postgres", "instance.json"))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(dataDir, "postgres", "server.log"))).mode & 0o777).toBe(0o600);
+    for (const login of ["atlas:wrong", "postgres:"]) {
+      await expect(query(url.replace(/atlas:[^@]*/, login), "select")).rejects.toThrow(/password/);
+    }
+    const instance = await readInstance(join(dataDir, "postgres"));
+    await expect(
+      query(instance!.superuserUrl, "select rolsuper from pg_roles where rolname = current_user"),
+    ).resolves.toEqual([{ rolsuper: true }]);
+  });
+
+  it("shares the server with other processes, and keeps it up until the last releases it", async () => {
+    const database = await open();
+    const other = await openInChild();
+    expect(other.url).toBe(database.url);
+    const pid = await serverPid();
+
+    await database.close();
+    const [row] = await query(database.url, "select pg_sleep(2), 'still up' as state");
+    expect(row).toMatchObject({ state: "still up" });
+    expect(await serverPid()).toBe(pid);
+
+    other.child.kill("SIGTERM");
+    await stopped();
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  it("stops the server after its last holder is killed with -9", async () => {
+    const holders = [await openInChild(), await openInChild()];
+    const pid = await serverPid();
+    for (const { child } of holders) child.kill("SIGKILL");
+    await until(() => !isAlive(pid), 10_000);
+    expect(await readFile(join(dataDir, "postgres", "server.log"), "utf8")).toContain("database system is shut down");
+  });
+
+  it("stops the server after its watchdog and all holders are killed with -9", async () => {
+    const { child } = await openInChild();
+    const pid = await serverPid();
+    child.kill("SIGKILL");
+    process.kill((await readInstance(join(dataDir, "postgres")))!.watchdog!.pid, "SIGKILL");
+    await until(() => !isAlive(pid), 10_000);
+    await (await open()).close();
+  });
+
+  it("makes one server when processes open an empty folder at the same instant", async () => {
+    dataDir = join(root, "empty");
+    const opened = await Promise.all([openInChild(), openInChild(), open(), open()]);
+    expect(new Set(opened.map(({ url }) => url)).size).toBe(1);
+    for (const { url } of opened) await query(url, "select 1");
+    const starts = (await readFile(join(dataDir, "postgres", "server.log"), "utf8")).match(/starting PostgreSQL/g);
+    expect(starts).toHaveLength(1);
+  });
+
+  it("keeps data, address and passwords from one start to the next", async () => {
+    const first = await open();
+    await remember(first.url);
+    await first.close();
+    await stopped();
+    const second = await open();
+    expect(second.url).toBe(first.url);
+    expect(await remembers(second.url)).toBe(true);
+  });
+
+  it("moves to another port when the last one is taken", async () => {
+    const first = await open();
+    await first.close();
+    await stopped();
+    const intruder = await listen(Number(new URL(first.url).port));
+    try {
+      const second = await open();
+      expect(new URL(second.url).port).not.toBe(new URL(first.url).port);
+      await query(second.url, "select 1");
+    } finally {
+      intruder.close();
+    }
+  });
+
+  it("starts anew when it arrives while the server is being stopped", async () => {
+    const first = await open();
+    const pid = await serverPid();
+    await first.close();
+    const { watchdog } = (await readInstance(join(dataDir, "postgres")))!;
+    process.kill(watchdog!.pid, "SIGTERM");
+    const second = await open();
+    expect(await serverPid()).not.toBe(pid);
+    await query(second.url, "select 1");
+  });
+
+  it("stops the server when its watchdog is killed, and its holders start another with the same address", async () => {
+    const database = await open();
+    await remember(database.url);
+    const before = (await readInstance(join(dataDir, "postgres")))!.watchdog!;
+    const pid = await serverPid();
+    process.kill(before.pid, "SIGKILL");
+    await until(() => !isAlive(pid), 10_000);
+    await until(() => remembers(database.url), 20_000);
+    expect((await readInstance(join(dataDir, "postgres")))!.watchdog!.pid).not.toBe(before.pid);
+  });
+
+  it("comes back after the server itself is killed", async () => {
+    const database = await open();
+    await remember(database.url);
+    const pid = await serverPid();
+    process.kill(pid, "SIGKILL");
+    await until(async () => (await serverPid()) !== pid && remembers(database.url), 20_000);
+  });
+
+  it("takes over from a server that a killed watchdog left behind", async () => {
+    const { child, url } = await openInChild();
+    await remember(url);
+    const { watchdog } = (await readInstance(join(dataDir, "postgres")))!;
+    const pid = await serverPid();
+    // A stopped server cannot obey the shell that guards it; it wakes to find the newcomer waiting.
+    process.kill(pid, "SIGSTOP");
+    child.kill("SIGKILL");
+    process.kill(watchdog!.pid, "SIGKILL");
+    const opening = open();
+    await until(
+      async () =>
+        (await readFile(join(dataDir, "postgres", "server.log"), "utf8")).includes(`stopping the server ${pid}`),
+      10_000,
+    );
+    process.kill(pid, "SIGCONT");
+    const database = await opening;
+    expect(database.url).toBe(url);
+    expect(await remembers(url)).toBe(true);
+    expect(await serverPid()).not.toBe(pid);
+  });
+
+  it("starts from what a crash of the machine leaves: files that name other programs' pids and ports", async () => {
+    const { child, url } = await openInChild();
+    await remember(url);
+    const home = join(dataDir, "postgres");
+    const pidFile = join(home, "cluster", "postmaster.pid");
+    const instance = (await readInstance(home))!;
+    const lines = (await readFile(pidFile, "utf8")).split("\n");
+    child.kill("SIGKILL");
+    await stopped();
+
+    const intruder = await listen(0);
+    try {
+      const bystander = await bystanderOfServerUser();
+      await writeFile(pidFile, [bystander.pid, ...lines.slice(1)].join("\n"), { mode: 0o600 });
+      const watchdog = { ...instance.watchdog!, port: (intruder.address() as AddressInfo).port };
+      await writeFile(join(home, "instance.json"), JSON.stringify({ ...instance, watchdog }));
+      await open();
+      expect(await remembers(url)).toBe(true);
+      expect(bystander.exitCode ?? bystander.signalCode).toBeNull();
+    } finally {
+      intruder.close();
+    }
+  });
+
+  it("sets new passwords when the file with them is lost", async () => {
+    const first = await open();
+    await remember(first.url);
+    await first.close();
+    await stopped();
+    await rm(join(dataDir, "postgres", "instance.json"));
+    const second = await open();
+    expect(await remembers(second.url)).toBe(true);
+  });
+
+  it("makes the cluster again when its making was cut short", async () => {
+    dataDir = join(root, "draft");
+    await mkdir(join(dataDir, "postgres", "draft-x", "base"), { recursive: true });
+    const { url } = await open();
+    await query(url, "select 1");
+    await expect(stat(join(dataDir, "postgres", "draft-x"))).rejects.toThrow(/ENOENT/);
+  });
+
+  it("says why, with the end of the server's log, when it cannot start", async () => {
+    dataDir = join(root, "broken");
+    await (await open()).close();
+    await stopped();
+    await writeFile(join(dataDir, "postgres", "cluster", "PG_VERSION"), "9.6\n");
+    await expect(open()).rejects.toThrow(/does not start[^]*incompatible/);
+  });
+
+  it("works under a long path with spaces", async () => {
+    dataDir = join(root, "a folder with 'quotes' and spaces", "x".repeat(120), "y".repeat(60));
+    const { url } = await open();
+    await query(url, "select 1");
+  });
+
+  it("does not keep its holder's process up", async () => {
+    const { child } = await openInChild("");
+    const [code] = await once(child, "exit");
+    expect(code).toBe(0);
+  });
+
+  itAsRoot("does not run the server as root", async () => {
+    await open();
+    expect(await uidOf(await serverPid())).toBeGreaterThan(0);
+  });
+
+  itWithNamespaces("runs it in a user namespace under a folder that only root may enter, and back", async () => {
+    dataDir = join(root, "private");
+    await chmod(root, 0o700);
+    const first = await open();
+    await remember(first.url);
+    await first.close();
+    await stopped();
+    await chmod(root, 0o755);
+    const second = await open();
+    expect(await uidOf(await serverPid())).toBeGreaterThan(0);
+    expect(await remembers(second.url)).toBe(true);
+  });
+});
+
+async function open(): Promise<EmbeddedDatabase> {
+  const database = await openEmbeddedDatabase(dataDir, log);
+  databases.push(database);
+  return database;
+}
+
+/** Another process that holds the database, until it is killed unless told otherwise. */
+async function openInChild(then = "setInterval(() => {}, 60_000);"): Promise<{ child: ChildProcess; url: string }> {
+  const code = `import { openEmbeddedDatabase } from ${JSON.stringify(MODULE)};
+    const log = { info() {}, error: console.error };
+    const { url } = await openEmbeddedDatabase(${JSON.stringify(dataDir)}, log);
+    console.log(url);
+    ${then}`;
+  const child = spawn(process.execPath, [...nodeArguments(MODULE), "--input-type=module", "--eval", code], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.push(child);
+  const [line] = (await once(child.stdout!, "data")) as [Buffer];
+  return { child, url: String(line).trim() };
+}
+
+async function query(url: string, sql: string): Promise<unknown[]> {
+  const client = new Client({ connectionString: url });
+  client.on("error", () => undefined);
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+async function remember(url: string): Promise<void> {
+  await query(url, "drop table if exists kept; create table kept as select 42 as answer");
+}
+
+async function remembers(url: string): Promise<boolean> {
+  const rows = await query(url, "select answer from kept").catch(() => []);
+  return JSON.stringify(rows) === '[{"answer":42}]';
+}
+
+async function serverPid(): Promise<number> {
+  const text = await readFile(join(dataDir, "postgres", "cluster", "postmaster.pid"), "utf8").catch(() => "");
+  return Number(text.split("\n")[0]);
+}
+
+/** Waits until the folder's watchdog has stopped its server and is about to be gone. */
+async function stopped(): Promise<void> {
+  await until(async () => {
+    const instance = await readInstance(join(dataDir, "postgres"));
+    return instance === null || instance.watchdog === null;
+  }, 20_000);
+}
+
+/** A program whose pid the server's user may signal, as PostgreSQL takes only such a one for a server. */
+async function bystanderOfServerUser(): Promise<ChildProcess> {
+  const { uid, gid } = await stat(join(dataDir, "postgres", "cluster"));
+  const child = spawn("/bin/sleep", ["60"], { stdio: "ignore", ...(isRoot ? { uid, gid, cwd: "/" } : {}) });
+  children.push(child);
+  await once(child, "spawn");
+  return child;
+}
+
+async function listen(port: number): Promise<Server> {
+  const server = createServer();
+  await once(server.listen(port, "127.0.0.1"), "listening");
+  return server;
+}
+
+async function uidOf(pid: number): Promise<number> {
+  return (await stat(`/proc/${pid}`)).uid;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function until(condition: () => boolean | Promise<boolean>, boundMs: number): Promise<void> {
+  const deadline = performance.now() + boundMs;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not so after ${boundMs} ms: ${condition.toString()}`);
+    await sleep(20);
+  }
+}
