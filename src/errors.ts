@@ -27,6 +27,7 @@ export const ERRORS = {
   invalid_cursor: { status: 400, graphql: "INVALID_CURSOR" },
   cursor_expired: { status: 410, graphql: "CURSOR_EXPIRED" },
   idempotency_conflict: { status: 409, graphql: "IDEMPOTENCY_CONFLICT" },
+  query_too_complex: { status: 400, graphql: "QUERY_TOO_COMPLEX" },
   slow_consumer: { status: 503, graphql: "SLOW_CONSUMER" },
   not_found: { status: 404, graphql: "NOT_FOUND" },
   method_not_allowed: { status: 405, graphql: "METHOD_NOT_ALLOWED" },

@@ -80,7 +80,6 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
       server.closeIdleConnections();
       await Promise.race([closed, sleep(graceMs, undefined, { ref: false })]);
       server.closeAllConnections();
-      await closed;
     },
   };
 }

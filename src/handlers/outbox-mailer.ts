@@ -30,6 +30,8 @@ export function createOutboxMailer(folder: string): Mailer {
       }
       return { accepted: envelope.to, rejected: [] };
     },
-    close: () => transport.close(),
+    close() {
+      transport.close();
+    },
   };
 }

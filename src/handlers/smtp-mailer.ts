@@ -31,7 +31,9 @@ export function createSmtpMailer(url: string): Mailer {
         throw failureOf(error as NodemailerError);
       }
     },
-    close: () => transport.close(),
+    close() {
+      transport.close();
+    },
   };
 }
 
@@ -50,7 +52,7 @@ function failureOf(error: NodemailerError): Error {
 }
 
 function isPermanent({ responseCode, code }: NodemailerError): boolean {
-  // Without a reply, these two are nodemailer's own refusals: an impossible address, a mail over the server's size.
-  if (responseCode === undefined) return code === "EENVELOPE" || code === "EMESSAGE";
+  // Without a reply, this is nodemailer's own refusal of an address.
+  if (responseCode === undefined) return code === "EENVELOPE";
   return responseCode >= 500 && responseCode < 600;
 }

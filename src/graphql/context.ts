@@ -1,0 +1,18 @@
+import type { Viewer } from "../auth/viewer.js";
+import type { JobService, OnAllowance } from "../services/job-service.js";
+
+/** What a resolver is given. */
+export interface GraphqlContext {
+  /** null: a request for the schema alone, which no resolver of ours sees. */
+  viewer: Viewer | null;
+  jobs: JobService;
+  /** Told what is left of the minute, for the response's headers. */
+  onAllowance: OnAllowance;
+  requestId: string;
+}
+
+/** The viewer of a request that has got as far as a resolver. */
+export function viewerOf({ viewer }: GraphqlContext): Viewer {
+  if (viewer === null) throw new Error("a resolver ran without a viewer");
+  return viewer;
+}

@@ -1,0 +1,75 @@
+import { createHash } from "node:crypto";
+import type { RequestHandler } from "express";
+
+const DEFAULT_QUERY = `# Put {"Authorization": "Bearer …", "x-tenant-id": "…"} under Headers below, then run one of these.
+
+query Jobs {
+  jobs(first: 20) {
+    totalCount
+    nodes { id jobType status priority attempt createdAt }
+  }
+}
+
+mutation Enqueue {
+  createJob(input: {jobType: "EMAIL_SEND", input: {to: "test@example.com"}}) {
+    job { id status }
+    eventCursor
+  }
+}
+
+subscription Watch {
+  jobStatusChanged { cursor jobId version previousStatus status }
+}
+`;
+
+/**
+ * GraphiQL for a browser: one page, nothing from elsewhere. Its Content-Security-Policy admits the page's own scripts by
+ * their hashes, the editor's workers and styles, and requests to this server.
+ */
+export function createGraphiql(): RequestHandler {
+  let page: Promise<{ html: string; policy: string }> | null = null;
+  return async (request, response, next) => {
+    if (
+      request.method !== "GET" ||
+      request.query["query"] !== undefined ||
+      request.accepts(["json", "html"]) !== "html"
+    ) {
+      next();
+      return;
+    }
+    // Nine megabytes: rendered once, when somebody wants it.
+    page ??= renderPage();
+    const { html, policy } = await page;
+    response.setHeader("Content-Security-Policy", policy);
+    response.type("html").send(html);
+  };
+}
+
+async function renderPage(): Promise<{ html: string; policy: string }> {
+  const { renderGraphiQL } = await import("@graphql-yoga/render-graphiql");
+  const html = renderGraphiQL({
+    title: "Atlas Jobs",
+    defaultQuery: DEFAULT_QUERY,
+    subscriptionsProtocol: "WS",
+    shouldPersistHeaders: false,
+  });
+  const scripts = [...html.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(
+    ([, script]) =>
+      `'sha256-${createHash("sha256")
+        .update(script ?? "")
+        .digest("base64")}'`,
+  );
+  const policy = [
+    "default-src 'none'",
+    `script-src ${scripts.join(" ")}`,
+    "style-src 'unsafe-inline'",
+    "img-src data:",
+    "font-src data:",
+    "worker-src blob:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+  return { html, policy };
+}

@@ -1,0 +1,62 @@
+import { Arg, Ctx, ID, Mutation, Resolver } from "type-graphql";
+import { type GraphqlContext, viewerOf } from "../context.js";
+import { CreateJobInputType } from "../types/inputs.js";
+import {
+  CancelJobPayload,
+  CreateJobPayload,
+  CreateJobsPayload,
+  DeleteJobPayload,
+  RetryJobPayload,
+} from "../types/payloads.js";
+
+const INPUT = ["input"] as const;
+const JOB_ID = { description: "The job: a UUID." };
+
+/** The mutations. */
+@Resolver()
+export class JobMutationResolver {
+  @Mutation(() => CreateJobPayload, {
+    description: "Creates a job: one of the minute's creates, and one of the day's.",
+  })
+  async createJob(
+    @Arg("input", () => CreateJobInputType, { description: "The job." }) input: CreateJobInputType,
+    @Ctx() context: GraphqlContext,
+  ): Promise<CreateJobPayload> {
+    const created = await context.jobs.create(viewerOf(context), input, INPUT, context.onAllowance);
+    return { job: created.value, eventCursor: created.eventCursor };
+  }
+
+  @Mutation(() => CreateJobsPayload, {
+    description:
+      "Creates 1–1000 jobs, all or none: one of the minute's creates, and as many of the day's as there are jobs.",
+  })
+  async createJobs(
+    @Arg("input", () => [CreateJobInputType], { description: "The jobs." }) input: CreateJobInputType[],
+    @Ctx() context: GraphqlContext,
+  ): Promise<CreateJobsPayload> {
+    const created = await context.jobs.createMany(viewerOf(context), input, INPUT, context.onAllowance);
+    return { jobs: created.value, eventCursor: created.eventCursor };
+  }
+
+  @Mutation(() => DeleteJobPayload, { description: "Removes a job that is not running." })
+  async deleteJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<DeleteJobPayload> {
+    const deleted = await context.jobs.delete(viewerOf(context), id);
+    return { deletedJobId: deleted.value, eventCursor: deleted.eventCursor };
+  }
+
+  @Mutation(() => CancelJobPayload, {
+    description: "Cancels a queued job at once, a running one as soon as its handler heeds it.",
+  })
+  async cancelJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<CancelJobPayload> {
+    const canceled = await context.jobs.cancel(viewerOf(context), id);
+    return { job: canceled.value, eventCursor: canceled.eventCursor };
+  }
+
+  @Mutation(() => RetryJobPayload, {
+    description: "Queues a failed or canceled job again; costs none of the day's jobs.",
+  })
+  async retryJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<RetryJobPayload> {
+    const queued = await context.jobs.retry(viewerOf(context), id);
+    return { job: queued.value, eventCursor: queued.eventCursor };
+  }
+}

@@ -1,0 +1,36 @@
+import { Arg, Ctx, FieldResolver, Resolver, Root, Subscription } from "type-graphql";
+import type { StatusChange } from "../../services/job-service.js";
+import { type GraphqlContext, viewerOf } from "../context.js";
+import { JobStatusChangeFilterInput } from "../types/inputs.js";
+import { JobStatusChangeType } from "../types/job-status-change.js";
+import { JobType } from "../types/job.js";
+import { EventCursor } from "../types/scalars.js";
+
+interface Arguments {
+  filter?: JobStatusChangeFilterInput | null;
+  after?: string | null;
+}
+
+/** The subscription. What it sends depends on the tenant and the arguments alone, never on the user. */
+@Resolver(() => JobStatusChangeType)
+export class JobStatusChangeResolver {
+  @Subscription(() => JobStatusChangeType, {
+    description: "Every status change of the tenant's jobs after a cursor, each job's in version order, at least once.",
+    subscribe: ({ args, context }: { args: Arguments; context: GraphqlContext }) =>
+      context.jobs.changes(viewerOf(context), args.filter ?? null, args.after ?? null),
+  })
+  jobStatusChanged(
+    @Root() change: StatusChange,
+    @Arg("filter", () => JobStatusChangeFilterInput, { nullable: true, description: "Which changes." })
+    _filter: JobStatusChangeFilterInput | null,
+    @Arg("after", () => EventCursor, { nullable: true, description: "From this place on; from now on without it." })
+    _after: string | null,
+  ): JobStatusChangeType {
+    return change;
+  }
+
+  @FieldResolver(() => JobType, { nullable: true, description: "The job as it is now; null once it is deleted." })
+  job(@Root() change: StatusChange, @Ctx() context: GraphqlContext): Promise<JobType | null> {
+    return context.jobs.find(viewerOf(context), change.jobId);
+  }
+}

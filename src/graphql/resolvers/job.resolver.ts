@@ -1,0 +1,44 @@
+import { Arg, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from "type-graphql";
+import { type GraphqlContext, viewerOf } from "../context.js";
+import { JobConnectionType } from "../types/job-connection.js";
+import { JobType } from "../types/job.js";
+import { JobFilterInput } from "../types/inputs.js";
+
+/** The queries for jobs. */
+@Resolver(() => JobConnectionType)
+export class JobResolver {
+  @Query(() => JobType, { nullable: true, description: "One job; null: there is none with this id." })
+  job(
+    @Arg("id", () => ID, { description: "A UUID." }) id: string,
+    @Ctx() context: GraphqlContext,
+  ): Promise<JobType | null> {
+    return context.jobs.find(viewerOf(context), id);
+  }
+
+  @Query(() => JobConnectionType, { description: "The tenant's jobs: highest priority first, then newest." })
+  async jobs(
+    @Arg("filter", () => JobFilterInput, { nullable: true, description: "Which ones." })
+    filter: JobFilterInput | null,
+    @Arg("first", () => Int, { nullable: true, description: "How many at most, 1–200; 50 by default." })
+    first: number | null,
+    @Arg("after", () => String, { nullable: true, description: "After the edge with this cursor." })
+    after: string | null,
+    @Arg("last", () => Int, { nullable: true, description: "How many at most, from the end, 1–200." })
+    last: number | null,
+    @Arg("before", () => String, { nullable: true, description: "Before the edge with this cursor." })
+    before: string | null,
+    @Ctx() context: GraphqlContext,
+  ): Promise<JobConnectionType> {
+    const viewer = viewerOf(context);
+    const page = await context.jobs.list(viewer, { filter, first, after, last, before });
+    const edges = page.jobs.map((node) => ({ node, cursor: context.jobs.pageCursor(viewer, node) }));
+    const { hasNextPage, hasPreviousPage, eventCursor, jobs: nodes } = page;
+    const [startCursor = null, endCursor = null] = [edges.at(0)?.cursor, edges.at(-1)?.cursor];
+    return { edges, nodes, pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor }, eventCursor, filter };
+  }
+
+  @FieldResolver(() => Int, { description: "How many jobs pass the filter, on all pages together." })
+  totalCount(@Root() { filter }: JobConnectionType, @Ctx() context: GraphqlContext): Promise<number> {
+    return context.jobs.count(viewerOf(context), filter);
+  }
+}

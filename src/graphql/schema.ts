@@ -1,0 +1,15 @@
+import "reflect-metadata";
+import type { GraphQLSchema } from "graphql";
+import { buildSchema } from "type-graphql";
+import { JobMutationResolver } from "./resolvers/job-mutation.resolver.js";
+import { JobStatusChangeResolver } from "./resolvers/job-status-change.resolver.js";
+import { JobResolver } from "./resolvers/job.resolver.js";
+import { ViewerResolver } from "./resolvers/viewer.resolver.js";
+
+/** The schema, from the decorated classes; the inputs' bounds are the services' business. */
+export function createSchema(): Promise<GraphQLSchema> {
+  return buildSchema({
+    resolvers: [JobResolver, ViewerResolver, JobMutationResolver, JobStatusChangeResolver],
+    validate: false,
+  });
+}

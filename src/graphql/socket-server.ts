@@ -1,0 +1,240 @@
+import type { IncomingMessage, Server } from "node:http";
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  type ExecutionArgs,
+  type ExecutionResult,
+  type FormattedExecutionResult,
+  getOperationAST,
+  GraphQLError,
+  type GraphQLSchema,
+  parse,
+  validate,
+} from "graphql";
+import { type Context, handleProtocols, type ServerOptions, type SubscribePayload } from "graphql-ws";
+import { type Extra, useServer } from "graphql-ws/use/ws";
+import { type WebSocket, WebSocketServer } from "ws";
+import type { Authenticator } from "../auth/authenticator.js";
+import { credentialsOf } from "../auth/credentials.js";
+import type { Viewer } from "../auth/viewer.js";
+import type { Config } from "../config.js";
+import { AtlasError, type ErrorCode } from "../errors.js";
+import type { Logger } from "../log.js";
+import type { JobService } from "../services/job-service.js";
+import type { GraphqlContext } from "./context.js";
+import { formatError, logUnknownErrors } from "./errors.js";
+import { MAX_TOKENS, validationRules } from "./limits.js";
+
+export interface SocketServerOptions {
+  schema: GraphQLSchema;
+  jobs: JobService;
+  authenticator: Authenticator;
+  config: Pick<Config, "corsOrigins" | "production">;
+  log: Logger;
+}
+
+interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
+  viewer?: Viewer;
+}
+/** An `ExecutionResult`, whose own type is at odds with exact optional properties. */
+type Result = Omit<ExecutionResult<Record<string, unknown>>, "errors"> & { errors?: readonly GraphQLError[] | undefined };
+type SocketContext = Context<Record<string, unknown> | undefined, SocketExtra>;
+
+const PATH = "/graphql";
+const MAX_PAYLOAD_BYTES = 128 * 1024;
+const INIT_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 12_000;
+const MAX_OPERATIONS = 100;
+const CLOSE_BOUND_MS = 1_000;
+/** The longest that a timer can be set for. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Why a connection is refused: its close code, and what it says. */
+const REFUSALS: Partial<Record<ErrorCode, readonly [code: number, reason: string]>> = {
+  missing_bearer_token: [4401, "Unauthorized"],
+  invalid_token: [4401, "Unauthorized"],
+  tenant_access_denied: [4403, "Forbidden"],
+  tenant_required: [4400, "Name the tenant in x-tenant-id"],
+  invalid_tenant_id: [4400, "x-tenant-id must be one UUID"],
+  unavailable: [1013, "Try again later"],
+};
+
+/** Subscriptions over graphql-transport-ws, and nothing else: queries and mutations have HTTP, with its limits. */
+export class SocketServer {
+  private readonly sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_PAYLOAD_BYTES,
+    perMessageDeflate: false,
+    handleProtocols,
+  });
+  private readonly served: { dispose(): void | Promise<void> };
+
+  constructor(private readonly options: SocketServerOptions) {
+    const serverOptions: ServerOptions<Record<string, unknown> | undefined, SocketExtra> = {
+      connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+      onConnect: (context) => this.connect(context),
+      onSubscribe: (context, _id, payload) => this.prepare(context, payload),
+      onOperation: (_context, _id, _payload, _args, result) =>
+        Symbol.asyncIterator in result ? withoutThrowing(result) : undefined,
+      onNext: (_context, _id, _payload, _args, result) => this.formatted(result),
+    };
+    this.served = useServer(serverOptions, this.sockets, KEEP_ALIVE_MS);
+  }
+
+  /** Answers the upgrade requests of an HTTP server. */
+  serve(server: Server): void {
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on("error", () => socket.destroy());
+      const refusal = this.refusalOf(request);
+      if (refusal !== null) {
+        socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+        return;
+      }
+      this.sockets.handleUpgrade(request, socket, head, (client) => this.sockets.emit("connection", client, request));
+    });
+  }
+
+  /** Closes every socket with 1001; one that does not answer is cut off. */
+  async close(): Promise<void> {
+    const clients = [...this.sockets.clients];
+    for (const client of clients) client.close(1001, "Shutting down");
+    const gone = Promise.all(clients.map((client) => new Promise((resolve) => client.once("close", resolve))));
+    await Promise.race([gone, sleep(CLOSE_BOUND_MS, undefined, { ref: false })]);
+    for (const client of clients) client.terminate();
+    await this.served.dispose();
+  }
+
+  private refusalOf({ url, headers }: IncomingMessage): string | null {
+    if ((url ?? "").split("?")[0] !== PATH) return "404 Not Found";
+    const { origin, host } = headers;
+    const { corsOrigins } = this.options.config;
+    const known =
+      origin === undefined ||
+      corsOrigins.includes("*") ||
+      corsOrigins.includes(origin) ||
+      (URL.canParse(origin) && new URL(origin).host === host);
+    return known ? null : "403 Forbidden";
+  }
+
+  private async connect({ connectionParams, extra }: SocketContext): Promise<boolean> {
+    try {
+      const viewer = await this.options.authenticator.authenticate(credentialsOf(headersOf(connectionParams)));
+      extra.viewer = viewer;
+      closeAtExpiry(extra.socket, viewer.expiresAt);
+      return true;
+    } catch (error) {
+      const refusal = error instanceof AtlasError ? REFUSALS[error.code] : undefined;
+      if (refusal === undefined) this.options.log.error({ err: error }, "a socket could not be authenticated");
+      extra.socket.close(...(refusal ?? [1011, "Internal server error"]));
+      return false;
+    }
+  }
+
+  /** The same rules as HTTP's; a bad document fails its operation and leaves the socket open. */
+  private prepare(
+    { extra, subscriptions }: SocketContext,
+    { query, variables, operationName }: SubscribePayload,
+  ): ExecutionArgs | readonly GraphQLError[] {
+    const { schema, jobs } = this.options;
+    if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
+      return [
+        new GraphQLError(`A socket may have ${MAX_OPERATIONS} operations`, { extensions: { code: "RATE_LIMITED" } }),
+      ];
+    }
+    try {
+      const document = parse(query, { maxTokens: MAX_TOKENS });
+      const faults = validate(schema, document, validationRules);
+      if (faults.length > 0) return faults.map(asClientsFault);
+      const operation = getOperationAST(document, operationName);
+      if (operation?.operation !== "subscription") {
+        const kind = operation?.operation ?? "unnamed operation";
+        return [new GraphQLError(`The socket takes subscriptions only; send a ${kind} over HTTP`, CLIENTS_FAULT)];
+      }
+      const contextValue: GraphqlContext = {
+        viewer: extra.viewer ?? null,
+        jobs,
+        onAllowance: () => undefined,
+        requestId: "",
+      };
+      return {
+        schema,
+        document,
+        contextValue,
+        variableValues: variables ?? null,
+        operationName: operationName ?? null,
+      };
+    } catch (error) {
+      return [
+        error instanceof GraphQLError
+          ? asClientsFault(error)
+          : new GraphQLError("The document cannot be read", CLIENTS_FAULT),
+      ];
+    }
+  }
+
+  private formatted(result: Result): FormattedExecutionResult | undefined {
+    if (result.errors === undefined) return undefined;
+    logUnknownErrors(this.options.log, "", result.errors);
+    return { ...result, errors: result.errors.map((error) => formatError(error.toJSON(), error)) };
+  }
+}
+
+/**
+ * A stream that throws would close the socket: what it throws becomes its last result. No generator, since the `return`
+ * of one waits for a pending `next`.
+ */
+function withoutThrowing(stream: AsyncIterable<Result>): AsyncIterableIterator<Result> {
+  const results = stream[Symbol.asyncIterator]();
+  let failed = false;
+  const safe: AsyncIterableIterator<Result> = {
+    async next() {
+      if (failed) return { done: true, value: undefined };
+      try {
+        return await results.next();
+      } catch (error) {
+        failed = true;
+        const originalError = error instanceof Error ? error : new Error(String(error));
+        return { done: false, value: { errors: [new GraphQLError("The stream failed", { originalError })] } };
+      }
+    },
+    return: async () => (await results.return?.()) ?? { done: true, value: undefined },
+    [Symbol.asyncIterator]: () => safe,
+  };
+  return safe;
+}
+
+const CLIENTS_FAULT = { extensions: { code: "BAD_REQUEST" } };
+
+function asClientsFault(error: GraphQLError): GraphQLError {
+  return new GraphQLError(error.message, {
+    originalError: error.originalError ?? null,
+    nodes: error.nodes ?? null,
+    source: error.source ?? null,
+    positions: error.positions ?? null,
+    extensions: { code: "GRAPHQL_VALIDATION_FAILED", ...error.extensions },
+  });
+}
+
+/** The parameters as headers: names in any case, also one level down, where GraphiQL puts them. */
+function headersOf(parameters: Record<string, unknown> | undefined): Record<string, string> {
+  const nested = parameters?.["headers"];
+  const all = { ...(typeof nested === "object" ? nested : null), ...parameters };
+  return Object.fromEntries(
+    Object.entries(all)
+      .filter((entry): entry is [string, string] => typeof entry[1] === "string")
+      .map(([name, value]) => [name.toLowerCase(), value]),
+  );
+}
+
+/** Clients reconnect with a new token. */
+function closeAtExpiry(socket: WebSocket, expiresAt: Date): void {
+  const leftMs = expiresAt.getTime() - Date.now();
+  const timer = setTimeout(
+    () => {
+      if (leftMs > MAX_TIMER_MS) closeAtExpiry(socket, expiresAt);
+      else socket.close(4403, "The token has expired");
+    },
+    Math.min(Math.max(leftMs, 0), MAX_TIMER_MS),
+  ).unref();
+  socket.once("close", () => clearTimeout(timer));
+}

@@ -1,0 +1,41 @@
+import { registerEnumType } from "type-graphql";
+
+/** GraphQL's names of the statuses; the values are the queue's. */
+export const JobStatusName = {
+  QUEUED: "queued",
+  RUNNING: "running",
+  COMPLETED: "completed",
+  FAILED: "failed",
+  CANCELED: "canceled",
+} as const;
+
+/** GraphQL's names of the seats; the values are the members'. */
+export const SeatTypeName = {
+  FREE_BETA: "free_beta",
+  STARTER: "starter",
+  PRO: "pro",
+  ENTERPRISE: "enterprise",
+} as const;
+
+registerEnumType(JobStatusName, {
+  name: "JobStatus",
+  description: "Where a job stands.",
+  valuesConfig: {
+    QUEUED: { description: "Waits to run: for its turn, for runAt, or for its next attempt." },
+    RUNNING: { description: "A worker runs it." },
+    COMPLETED: { description: "Its handler returned; output is what it returned." },
+    FAILED: { description: "Its last attempt failed, or failed for good." },
+    CANCELED: { description: "It was canceled." },
+  },
+});
+
+registerEnumType(SeatTypeName, {
+  name: "SeatType",
+  description: "A member's seat in a tenant, which sets the jobs they may create a day.",
+  valuesConfig: {
+    FREE_BETA: { description: "10 jobs a day." },
+    STARTER: { description: "50 jobs a day." },
+    PRO: { description: "200 jobs a day." },
+    ENTERPRISE: { description: "No limit." },
+  },
+});

@@ -1,0 +1,61 @@
+import { Field, ID, InputType, Int } from "type-graphql";
+import type { JobStatus } from "../../queue/job.js";
+import { JobStatusName } from "./enums.js";
+import { DateTime, JsonObject } from "./scalars.js";
+
+/** GraphQL's `JobFilter`. */
+@InputType("JobFilter", { description: "Which jobs to list; what is left out or null does not restrict." })
+export class JobFilterInput {
+  @Field(() => [JobStatusName], { nullable: true, description: "Any of these statuses; at most 100." })
+  status?: JobStatus[] | null;
+
+  @Field(() => [String], { nullable: true, description: "Any of these job types; at most 100." })
+  jobType?: string[] | null;
+
+  @Field(() => DateTime, { nullable: true, description: "Created after this instant." })
+  createdAfter?: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: "Created before this instant." })
+  createdBefore?: Date | null;
+}
+
+/** GraphQL's `JobStatusChangeFilter`. */
+@InputType("JobStatusChangeFilter", {
+  description: "Which status changes to send; what is left out or null does not restrict.",
+})
+export class JobStatusChangeFilterInput {
+  @Field(() => [ID], { nullable: true, description: "Of any of these jobs; at most 100." })
+  jobId?: string[] | null;
+
+  @Field(() => [String], { nullable: true, description: "Of any of these job types; at most 100." })
+  jobType?: string[] | null;
+
+  @Field(() => [JobStatusName], { nullable: true, description: "To any of these statuses; deletions are left out." })
+  status?: JobStatus[] | null;
+}
+
+/** GraphQL's `CreateJobInput`; the service checks its bounds. */
+@InputType("CreateJobInput", { description: "A job to create." })
+export class CreateJobInputType {
+  @Field(() => String, { description: "Names the handler; 1–100 characters, no control characters." })
+  jobType!: string;
+
+  @Field(() => Int, { nullable: true, defaultValue: 0, description: "Higher runs first." })
+  priority?: number | null;
+
+  @Field(() => JsonObject, {
+    nullable: true,
+    defaultValue: {},
+    description: "What the handler is given; at most 256 KiB and 64 levels.",
+  })
+  input?: Record<string, unknown> | null;
+
+  @Field(() => DateTime, {
+    nullable: true,
+    description: "Not before this instant; at most 1 year ahead. Default: now.",
+  })
+  runAt?: Date | null;
+
+  @Field(() => Int, { nullable: true, description: "Attempts at most, 1–25. Default: 4." })
+  maxAttempts?: number | null;
+}

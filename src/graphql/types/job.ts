@@ -1,0 +1,80 @@
+import { Field, ID, Int, ObjectType } from "type-graphql";
+import type { JobStatus } from "../../queue/job.js";
+import { JobStatusName } from "./enums.js";
+import { DateTime, Json, JsonObject } from "./scalars.js";
+
+/** GraphQL's `JobError`. */
+@ObjectType("JobError", { description: "Why an attempt failed.", simpleResolvers: true })
+export class JobErrorType {
+  @Field(() => String, { description: "Machine-readable, snake_case." })
+  code!: string;
+
+  @Field(() => String, { description: "For a person." })
+  message!: string;
+
+  @Field(() => Int, { description: "The attempt that failed, from 1." })
+  attempt!: number;
+
+  @Field(() => DateTime, { description: "When it failed." })
+  occurredAt!: Date;
+}
+
+/** GraphQL's `Job`. */
+@ObjectType("Job", { description: "A piece of work for a worker.", simpleResolvers: true })
+export class JobType {
+  @Field(() => ID, { description: "A UUID." })
+  id!: string;
+
+  @Field(() => String, { description: "Names the handler that runs it." })
+  jobType!: string;
+
+  @Field(() => JobStatusName, { description: "Where it stands." })
+  status!: JobStatus;
+
+  @Field(() => Int, { description: "Higher runs first." })
+  priority!: number;
+
+  @Field(() => JsonObject, { description: "What its handler is given." })
+  input!: Record<string, unknown>;
+
+  @Field(() => Json, { nullable: true, description: "What its handler returned; null until it is completed." })
+  output!: unknown;
+
+  @Field(() => JobErrorType, {
+    nullable: true,
+    description: "The last failed attempt's error: kept while it is retried, null once it is completed.",
+  })
+  error!: JobErrorType | null;
+
+  @Field(() => Int, { description: "Attempts begun; only grows." })
+  attempt!: number;
+
+  @Field(() => Int, { description: "Attempts at most." })
+  maxAttempts!: number;
+
+  @Field(() => DateTime, { description: "It does not run before this instant." })
+  runAt!: Date;
+
+  @Field(() => DateTime, { nullable: true, description: "When the latest attempt began." })
+  startedAt!: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: "When it was completed, failed or canceled." })
+  finishedAt!: Date | null;
+
+  @Field(() => DateTime, { nullable: true, description: "When somebody asked to cancel it." })
+  cancelRequestedAt!: Date | null;
+
+  @Field(() => DateTime, { description: "When it was created." })
+  createdAt!: Date;
+
+  @Field(() => DateTime, { description: "When it last changed." })
+  updatedAt!: Date;
+
+  @Field(() => ID, { nullable: true, description: "The user who created it; null: it was created in the database." })
+  createdBy!: string | null;
+
+  @Field(() => Int, {
+    description: "Counts this job's events, 1, 2, 3 …: a client keeps the row with the higher version.",
+  })
+  version!: number;
+}

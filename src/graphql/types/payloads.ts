@@ -1,0 +1,57 @@
+import { Field, ID, ObjectType } from "type-graphql";
+import { JobType } from "./job.js";
+import { EventCursor } from "./scalars.js";
+
+const EVENT_CURSOR = "Subscribe after this cursor and no change since this mutation is missed, its own included.";
+
+/** GraphQL's `CreateJobPayload`. */
+@ObjectType("CreateJobPayload", { description: "What createJob answers.", simpleResolvers: true })
+export class CreateJobPayload {
+  @Field(() => JobType, { description: "The job created." })
+  job!: JobType;
+
+  @Field(() => EventCursor, { description: EVENT_CURSOR })
+  eventCursor!: string;
+}
+
+/** GraphQL's `CreateJobsPayload`. */
+@ObjectType("CreateJobsPayload", { description: "What createJobs answers.", simpleResolvers: true })
+export class CreateJobsPayload {
+  @Field(() => [JobType], { description: "The jobs created, in the order given." })
+  jobs!: JobType[];
+
+  @Field(() => EventCursor, { description: EVENT_CURSOR })
+  eventCursor!: string;
+}
+
+/** GraphQL's `DeleteJobPayload`. */
+@ObjectType("DeleteJobPayload", { description: "What deleteJob answers.", simpleResolvers: true })
+export class DeleteJobPayload {
+  @Field(() => ID, { description: "The job that is gone." })
+  deletedJobId!: string;
+
+  @Field(() => EventCursor, { description: EVENT_CURSOR })
+  eventCursor!: string;
+}
+
+/** GraphQL's `CancelJobPayload`. */
+@ObjectType("CancelJobPayload", { description: "What cancelJob answers.", simpleResolvers: true })
+export class CancelJobPayload {
+  @Field(() => JobType, {
+    description: "The job: canceled, or still running with cancelRequestedAt set, until its handler heeds it.",
+  })
+  job!: JobType;
+
+  @Field(() => EventCursor, { description: EVENT_CURSOR })
+  eventCursor!: string;
+}
+
+/** GraphQL's `RetryJobPayload`. */
+@ObjectType("RetryJobPayload", { description: "What retryJob answers.", simpleResolvers: true })
+export class RetryJobPayload {
+  @Field(() => JobType, { description: "The job, queued again." })
+  job!: JobType;
+
+  @Field(() => EventCursor, { description: EVENT_CURSOR })
+  eventCursor!: string;
+}

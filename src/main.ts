@@ -1,0 +1,129 @@
+import { Authenticator } from "./auth/authenticator.js";
+import { tokenRules } from "./auth/token-rules.js";
+import { TokenVerifier } from "./auth/token-verifier.js";
+import { type Config, ConfigError, loadConfig } from "./config.js";
+import { Database } from "./database/database.js";
+import { openEmbeddedDatabase } from "./database/embedded/embedded.js";
+import { openHints } from "./database/hints.js";
+import { adoptInstallation, readCursorKey } from "./database/installation.js";
+import { migrate } from "./database/migrate.js";
+import { prepareDemo } from "./demo.js";
+import { Cursors } from "./feed/cursors.js";
+import { Feed } from "./feed/feed.js";
+import { Tail } from "./feed/tail.js";
+import { createGraphqlServer } from "./graphql/graphql-server.js";
+import { createHandlers } from "./handlers/create-handlers.js";
+import { createLogger, type Logger } from "./log.js";
+import { createMetrics } from "./metrics.js";
+import { createServer } from "./server.js";
+import { CreateLimit } from "./services/create-limit.js";
+import { JobService } from "./services/job-service.js";
+import { Worker } from "./worker/worker.js";
+
+/** The composition root: opens what the role needs, in order, and ends it in the opposite one. */
+async function start(config: Config, log: Logger): Promise<{ stop(): Promise<void> }> {
+  const opened: (() => Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const one of opened.toReversed()) await one();
+  };
+  try {
+    const serves = { api: config.role !== "worker", work: config.role !== "api" };
+    // Before anything is opened: a handler module that does not load stops the start.
+    const handlers = serves.work ? await createHandlers(config, log) : null;
+    if (handlers !== null) opened.push(() => handlers.close());
+
+    const embedded = config.databaseUrl === null ? await openEmbeddedDatabase(config.dataDir, log) : null;
+    if (embedded !== null) opened.push(() => embedded.close());
+    const url = embedded?.url ?? config.databaseUrl ?? "";
+    const database = await Database.connect({ url, poolSize: config.databasePoolSize, log });
+    opened.push(() => database.close());
+    const migrated = await migrate(database);
+    if (migrated.length > 0) log.info({ migrated }, "the database was migrated");
+    await adoptInstallation(database);
+    const hints = openHints(config.notify ? url : null, log);
+    opened.push(() => hints.close());
+
+    const rules = tokenRules(config);
+    const metrics = createMetrics(database);
+    const tail = new Tail(database, hints, log);
+    const cursors = new Cursors(await readCursorKey(database));
+    const jobs = new JobService(
+      database,
+      hints,
+      new Feed(database, tail, cursors),
+      cursors,
+      new CreateLimit(database, config.createLimitPerMinute),
+    );
+    const authenticator = new Authenticator(new TokenVerifier(rules), database);
+    const graphql = serves.api ? await createGraphqlServer({ jobs, authenticator, config, log }) : null;
+    const server = createServer({
+      config,
+      log,
+      database,
+      metrics,
+      ...(graphql !== null && { api: { jobs, authenticator, graphql } }),
+    });
+    const worker =
+      handlers === null
+        ? null
+        : new Worker({
+            database,
+            databaseUrl: url,
+            hints,
+            handlers: handlers.handlers,
+            log,
+            concurrency: config.workerConcurrency,
+            jobTimeoutMs: config.jobTimeoutMs,
+            shutdownGraceMs: config.shutdownGraceMs,
+            retentionDays: config.retentionDays,
+          });
+    metrics.watchFeed(tail);
+    if (worker !== null) metrics.watchWorker(worker);
+    const listening = await server.listen();
+    log.info({ url: listening.url, role: config.role, workerId: worker?.id }, "ready");
+    if (embedded !== null && serves.api && !config.production) {
+      process.stdout.write(await prepareDemo(database, rules, listening.url));
+    }
+
+    return {
+      async stop() {
+        server.failReadiness();
+        await graphql?.close();
+        await Promise.all([server.close(config.shutdownGraceMs), worker?.drain()]);
+        await tail.close();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function main(): Promise<void> {
+  const config = loadConfig();
+  const log = createLogger(config.logLevel);
+  const die = (err: unknown): void => {
+    log.fatal({ err }, "cannot go on");
+    process.exit(1);
+  };
+  process.on("uncaughtException", die);
+  process.on("unhandledRejection", die);
+
+  const service = await start(config, log);
+  const stop = (signal: NodeJS.Signals): void => {
+    log.info({ signal }, "shutting down; a second signal ends at once");
+    for (const again of ["SIGTERM", "SIGINT"] as const)
+      process.removeAllListeners(again).on(again, () => process.exit(1));
+    service.stop().then(() => process.exit(0), die);
+  };
+  process.on("SIGTERM", stop).on("SIGINT", stop);
+}
+
+main().catch((error: unknown) => {
+  // A person reads this one: what is wrong with the settings needs no stack.
+  process.stderr.write(
+    `${error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  process.exit(1);
+});
