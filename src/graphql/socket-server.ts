@@ -3,7 +3,6 @@ import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type ExecutionArgs,
-  type ExecutionResult,
   type FormattedExecutionResult,
   getOperationAST,
   GraphQLError,
@@ -37,7 +36,10 @@ interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
   viewer?: Viewer;
 }
 /** An `ExecutionResult`, whose own type is at odds with exact optional properties. */
-type Result = Omit<ExecutionResult<Record<string, unknown>>, "errors"> & { errors?: readonly GraphQLError[] | undefined };
+interface Result {
+  data?: Record<string, unknown> | null | undefined;
+  errors?: readonly GraphQLError[] | undefined;
+}
 type SocketContext = Context<Record<string, unknown> | undefined, SocketExtra>;
 
 const PATH = "/graphql";
@@ -175,7 +177,8 @@ export class SocketServer {
   private formatted(result: Result): FormattedExecutionResult | undefined {
     if (result.errors === undefined) return undefined;
     logUnknownErrors(this.options.log, "", result.errors);
-    return { ...result, errors: result.errors.map((error) => formatError(error.toJSON(), error)) };
+    const errors = result.errors.map((error) => formatError(error.toJSON(), error));
+    return result.data === undefined ? { errors } : { data: result.data, errors };
   }
 }
 

@@ -45,8 +45,8 @@ export class CreateJobInputType {
 
   @Field(() => JsonObject, {
     nullable: true,
-    defaultValue: {},
-    description: "What the handler is given; at most 256 KiB and 64 levels.",
+    // No defaultValue: graphql-js cannot print an object as the default of a scalar. The service fills it in.
+    description: "What the handler is given; at most 256 KiB and 64 levels. Default: {}.",
   })
   input?: Record<string, unknown> | null;
 
