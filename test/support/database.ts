@@ -1,0 +1,71 @@
+import { randomUUID } from "node:crypto";
+import pg from "pg";
+import { Database } from "../../src/database/database.js";
+import type { MemberRole, SeatType } from "../../src/database/entities/tenant-member.entity.js";
+import { createLogger } from "../../src/log.js";
+
+/** A database of a test's own, migrated; the login is no superuser. */
+export interface TestDatabase {
+  url: string;
+  superuserUrl: string;
+  database: Database;
+  drop(): Promise<void>;
+}
+
+export const silent = createLogger("silent");
+export const SYSTEM = { role: "worker", actor: "system" } as const;
+
+export async function createTestDatabase(poolSize = 10): Promise<TestDatabase> {
+  const name = `test_${randomUUID().replaceAll("-", "")}`;
+  await asSuperuser(`create database ${name} template atlas_template owner atlas`);
+  const url = onDatabase("ATLAS_TEST_URL", name);
+  const database = await Database.connect({ url, poolSize, log: silent });
+  return {
+    url,
+    superuserUrl: onDatabase("ATLAS_TEST_SUPERUSER_URL", name),
+    database,
+    async drop() {
+      await database.close();
+      await asSuperuser(`drop database ${name} with (force)`);
+    },
+  };
+}
+
+/** A new tenant with one member. */
+export async function createTenant(
+  database: Database,
+  { seat = "enterprise", role = "member" }: { seat?: SeatType; role?: MemberRole } = {},
+): Promise<{ tenantId: string; userId: string }> {
+  const [tenantId, userId] = [randomUUID(), randomUUID()];
+  await database.transaction(SYSTEM, async (tx) => {
+    await tx.query("insert into tenants (id, name) values ($1, 'Test')", [tenantId]);
+    await tx.query("insert into tenant_members (tenant_id, user_id, seat, role) values ($1, $2, $3, $4)", [
+      tenantId,
+      userId,
+      seat,
+      role,
+    ]);
+  });
+  return { tenantId, userId };
+}
+
+/** Runs one statement as the cluster's superuser. */
+export async function asSuperuser(sql: string, url = environment("ATLAS_TEST_SUPERUSER_URL")): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+function onDatabase(variable: string, name: string): string {
+  return Object.assign(new URL(environment(variable)), { pathname: `/${name}` }).href;
+}
+
+function environment(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set: run the tests with npm test`);
+  return value;
+}
