@@ -133,7 +133,10 @@ class DatabaseHints extends LocalHints {
     this.client = client;
     this.failures = 0;
     // A half-open connection says nothing: only a question that stays unanswered reveals it.
-    this.pingTimer = setInterval(() => client.query("/* hints.ping */ select 1").catch(lose), PING_INTERVAL_MS).unref();
+    this.pingTimer = setInterval(
+      () => void client.query("/* hints.ping */ select 1").catch(lose),
+      PING_INTERVAL_MS,
+    ).unref();
     // Whatever was hinted at while nobody listened.
     for (const hint of HINTS) this.listeners.emit(hint);
   }

@@ -26,7 +26,10 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const jobType = z
   .string("must be text")
-  .refine((value) => [...value].length <= MAX_JOB_TYPE_CHARACTERS, `must be 1–${MAX_JOB_TYPE_CHARACTERS} characters`)
+  .refine(
+    (value) => Array.from(value).length <= MAX_JOB_TYPE_CHARACTERS,
+    `must be 1–${MAX_JOB_TYPE_CHARACTERS} characters`,
+  )
   .refine((value) => !/\p{Cc}/u.test(value), "must not contain control characters")
   .superRefine((value, context) => addFault(context, textFault(value)));
 

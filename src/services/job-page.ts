@@ -96,11 +96,10 @@ export async function countJobs(em: EntityManager, tenantId: string, filter: Job
   if (filter?.createdAfter != null || filter?.createdBefore != null) {
     return em.qb(JobEntity).where(jobsWhere(tenantId, filter)).getCount();
   }
-  const { createdAfter, createdBefore, ...counted } = filter ?? {};
   const row = await em
     .qb(JobCountEntity)
     .select(raw("coalesce(sum(delta), 0)::int as total"))
-    .where(jobsWhere(tenantId, counted))
+    .where(jobsWhere(tenantId, { status: filter?.status, jobType: filter?.jobType }))
     .execute<{ total: number }>("get");
   return row.total;
 }

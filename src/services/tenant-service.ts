@@ -41,7 +41,7 @@ export class TenantService {
     const details: ErrorDetail[] = [];
     const fault = textFault(name);
     if (fault !== null) details.push({ path: "name", message: fault });
-    if (name.trim() === "" || [...name].length > MAX_NAME_CHARACTERS) {
+    if (name.trim() === "" || Array.from(name).length > MAX_NAME_CHARACTERS) {
       details.push({ path: "name", message: `must be 1–${MAX_NAME_CHARACTERS} characters` });
     }
     if (id !== null && !isUuid(id)) details.push({ path: "id", message: "must be a UUID" });
