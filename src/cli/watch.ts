@@ -34,6 +34,7 @@ export const watchCommand: Command = {
       variables: { after: after ?? null },
     });
     interrupted.signal.addEventListener("abort", () => void changes.return?.());
+    client.on("connected", () => process.stderr.write(`Watching ${endpoint.href}\n`));
     for await (const { data, errors } of changes) {
       if (errors !== undefined) throw new Error(errors.map((error) => error.message).join("; "));
       if (!process.stdout.write(`${JSON.stringify(data?.jobStatusChanged)}\n`)) await once(process.stdout, "drain");

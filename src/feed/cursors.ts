@@ -58,7 +58,9 @@ export class Cursors {
     const sealed = cursor.length > MAX_CURSOR_CHARACTERS ? Buffer.alloc(0) : Buffer.from(cursor, "base64url");
     const payload = sealed.subarray(0, payloadBytes);
     const mac = sealed.subarray(payloadBytes);
-    if (mac.length !== MAC_BYTES || !timingSafeEqual(mac, this.mac(kind, tenantId, payload))) {
+    // A text that decodes alike is not the cursor that we gave out.
+    const canonical = sealed.toString("base64url") === cursor;
+    if (!canonical || mac.length !== MAC_BYTES || !timingSafeEqual(mac, this.mac(kind, tenantId, payload))) {
       throw new AtlasError("invalid_cursor", "The cursor is not one of this tenant's");
     }
     return payload;

@@ -48,8 +48,5 @@ function extensionsOf(error: AtlasError): Record<string, unknown> {
 
 /** The document, its variables or the request are at fault, not a resolver. */
 function isClientsFault(thrown: unknown): boolean {
-  return (
-    thrown instanceof GraphQLError &&
-    (thrown.originalError === undefined || thrown.extensions["code"] === "BAD_USER_INPUT")
-  );
+  return thrown instanceof GraphQLError && (thrown.path === undefined || thrown.originalError === undefined);
 }

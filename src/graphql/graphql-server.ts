@@ -71,8 +71,8 @@ export async function createGraphqlServer({
   middleware.use(signIn(authenticator, config.production));
   middleware.use(
     expressMiddleware(apollo, {
-      context: ({ res }) => Promise.resolve(contextOf(res as unknown as Response, jobs)),
-    }) as unknown as RequestHandler,
+      context: ({ res }) => Promise.resolve(contextOf(res, jobs)),
+    }),
   );
   return {
     middleware,

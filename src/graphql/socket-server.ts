@@ -197,7 +197,7 @@ function withoutThrowing(stream: AsyncIterable<Result>): AsyncIterableIterator<R
       } catch (error) {
         failed = true;
         const originalError = error instanceof Error ? error : new Error(String(error));
-        return { done: false, value: { errors: [new GraphQLError("The stream failed", { originalError })] } };
+        return { done: false, value: { errors: [new GraphQLError("The stream failed", { originalError, path: [] })] } };
       }
     },
     return: async () => (await results.return?.()) ?? { done: true, value: undefined },

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { AtlasError, type ErrorDetail } from "../errors.js";
-import { jsonFault, textFault } from "./json-bounds.js";
+import { jsonFault } from "./json-bounds.js";
 
 /** A create, checked. */
 export interface CreateJobInput {
@@ -31,11 +31,12 @@ const jobType = z
     `must be 1–${MAX_JOB_TYPE_CHARACTERS} characters`,
   )
   .refine((value) => !/\p{Cc}/u.test(value), "must not contain control characters")
-  .superRefine((value, context) => addFault(context, textFault(value)));
+  .refine((value) => value.isWellFormed(), "must not contain a lone surrogate");
 
-const input = z
-  .custom<Record<string, unknown>>(isObject, "must be a JSON object")
-  .superRefine((value, context) => addFault(context, isObject(value) ? jsonFault(value) : null));
+const input = z.custom<Record<string, unknown>>(isObject, "must be a JSON object").superRefine((value, context) => {
+  const message = isObject(value) ? jsonFault(value) : null;
+  if (message !== null) context.addIssue({ code: "custom", message });
+});
 
 const runAt = z
   .union(
@@ -52,10 +53,6 @@ const createJob = z.object({
   runAt: runAt.nullable().default(null),
   maxAttempts: wholeNumber(1, 25).nullable().default(null),
 });
-
-function addFault(context: z.RefinementCtx, message: string | null): void {
-  if (message !== null) context.addIssue({ code: "custom", message });
-}
 
 /**
  * Checks a create as a client sent it; an explicit null counts as absent, and fields it does not know are ignored.

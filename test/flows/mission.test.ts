@@ -80,6 +80,8 @@ describe("the mission", () => {
       });
       watcher.stop();
     } finally {
+      // The worker keeps its connection to the mail server until it ends.
+      await Promise.all(services.map((service) => service.end("SIGTERM")));
       await new Promise<void>((resolve) => smtp.close(resolve));
     }
   });

@@ -1,0 +1,81 @@
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import jwt from "jsonwebtoken";
+import { asSuperuser, createTestDatabase, type TestDatabase } from "../support/database.js";
+
+let own: TestDatabase;
+let dataDir: string;
+beforeAll(async () => {
+  own = await createTestDatabase();
+  dataDir = await mkdtemp(join(tmpdir(), "atlas-cli-"));
+});
+afterAll(async () => {
+  await own.drop();
+  await rm(dataDir, { recursive: true });
+});
+
+function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const env = { PATH: process.env["PATH"] ?? "", DATABASE_URL: own.url, DATA_DIR: dataDir };
+  return new Promise((resolve) => {
+    execFile(process.execPath, ["dist/cli/main.js", ...args], { env }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+const json = async (...args: string[]): Promise<unknown> => JSON.parse((await cli(...args, "--json")).stdout);
+
+describe("the command line", () => {
+  it("migrates, once", async () => {
+    await asSuperuser("drop schema public cascade; create schema public authorization atlas", own.superuserUrl);
+    expect(await json("migrate")).toEqual({ migrated: ["0001-initial"] });
+    expect(await cli("migrate")).toMatchObject({ code: 0, stdout: "The database is up to date.\n" });
+  });
+
+  it("makes a tenant, its member and a token that names the user", async () => {
+    const [id, user] = [randomUUID(), randomUUID()];
+    expect(await json("tenant", "create", "--name", "Acme", "--id", id)).toEqual({ id, name: "Acme" });
+    expect(await json("tenant", "create", "--name", "Acme 2", "--id", id)).toEqual({ id, name: "Acme 2" });
+    expect((await cli("tenant", "create", "--name", "Other")).stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+    expect(await json("member", "add", "--tenant", id, "--user", user, "--seat", "pro")).toEqual({
+      tenantId: id,
+      userId: user,
+      seat: "pro",
+      role: "member",
+    });
+    await cli("member", "add", "--tenant", id, "--user", user, "--seat", "starter", "--role", "owner");
+    expect(await asSuperuser("select seat, role from tenant_members", own.superuserUrl)).toEqual([
+      { seat: "starter", role: "owner" },
+    ]);
+    const { stdout } = await cli("token", "--user", user, "--expires-in", "60");
+    expect(jwt.decode(stdout.trim())).toMatchObject({ sub: user });
+    const second = (await json("token", "--user", user)) as { token: string };
+    const { exp = 0, iat = 0 } = jwt.decode(second.token) as jwt.JwtPayload;
+    expect(exp - iat).toBe(3600);
+  });
+
+  it.each([
+    [["tenant", "create"], 2, "tenant create needs --name"],
+    [["tenant", "create", "--name", "x", "--id", "1"], 1, "id must be a UUID"],
+    [["tenant", "create", "--name", " "], 1, "name must be 1–200 characters"],
+    [["member", "add", "--tenant", randomUUID(), "--user", randomUUID()], 1, "There is no tenant"],
+    [["member", "add", "--tenant", randomUUID(), "--user", randomUUID(), "--seat", "first"], 1, "seat must be one of"],
+    [["token", "--user", "me"], 2, "--user must be a UUID"],
+    [["token", "--user", randomUUID(), "--expires-in", "0"], 2, "--expires-in must be"],
+    [["token", "--user", randomUUID(), "--for-ever"], 2, "--for-ever"],
+    [["dance"], 2, `There is no command "dance"`],
+  ])("says what is wrong with: %j", async (args, code, message) => {
+    const answer = await cli(...args);
+    expect(answer).toMatchObject({ code, stdout: "" });
+    expect(answer.stderr).toContain(message);
+  });
+
+  it("explains itself", async () => {
+    const { code, stdout } = await cli("--help");
+    expect(code).toBe(0);
+    for (const name of ["migrate", "tenant create", "member add", "token", "watch"]) expect(stdout).toContain(name);
+  });
+});

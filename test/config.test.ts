@@ -1,0 +1,78 @@
+import { ConfigError, loadConfig } from "../src/config.js";
+
+describe("loadConfig", () => {
+  it("has the documented defaults", () => {
+    expect(loadConfig({})).toMatchObject({
+      port: 8787,
+      host: "127.0.0.1",
+      databaseUrl: null,
+      dataDir: expect.stringMatching(/\.data$/),
+      role: "all",
+      tokenKey: null,
+      smtpUrl: null,
+      createLimitPerMinute: 30,
+      workerConcurrency: 10,
+      handlersDir: null,
+      retentionDays: 30,
+      jobTimeoutMs: 900_000,
+      shutdownGraceMs: 30_000,
+      notify: true,
+      databasePoolSize: 10,
+      corsOrigins: [],
+      trustProxy: false,
+      legacyStatusNames: false,
+      production: false,
+      logLevel: "info",
+    });
+  });
+
+  it("reads each variable", () => {
+    const env = {
+      PORT: "1",
+      DATABASE_URL: "postgres://a@b/c",
+      ROLE: "worker",
+      JWT_SECRET: "x".repeat(32),
+      NOTIFY: "off",
+      CORS_ORIGINS: "https://a.example, http://localhost:3000",
+      TRUST_PROXY: "2",
+      LEGACY_STATUS_NAMES: "true",
+      NODE_ENV: "production",
+      LOG_LEVEL: " ",
+    };
+    expect(loadConfig(env)).toMatchObject({
+      port: 1,
+      databaseUrl: "postgres://a@b/c",
+      role: "worker",
+      tokenKey: { kind: "secret" },
+      notify: false,
+      corsOrigins: ["https://a.example", "http://localhost:3000"],
+      trustProxy: 2,
+      legacyStatusNames: true,
+      production: true,
+      logLevel: "info",
+    });
+  });
+
+  it("lists every problem in one message, and no secret", () => {
+    const env = {
+      PORT: "80000",
+      DATABASE_URL: "mysql://x",
+      ROLE: "boss",
+      JWT_SECRET: "short",
+      JWT_JWKS_URL: "https://keys.example",
+      WORKER_CONCURRENCY: "many",
+      NOTIFY: "perhaps",
+      CORS_ORIGINS: "a.example",
+    };
+    const read = () => loadConfig(env);
+    expect(read).toThrow(ConfigError);
+    for (const name of Object.keys(env)) expect(read).toThrow(name);
+    expect(read).not.toThrow("short");
+  });
+
+  it("wants a key in production", () => {
+    expect(() => loadConfig({ NODE_ENV: "production" })).toThrow(
+      /JWT_SECRET, JWT_JWKS_URL or JWT_PUBLIC_KEY must be set/,
+    );
+  });
+});

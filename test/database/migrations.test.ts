@@ -1,0 +1,104 @@
+import { EntitySchema } from "@mikro-orm/postgresql";
+import { Database } from "../../src/database/database.js";
+import { entities } from "../../src/database/entities/entities.js";
+import { adoptInstallation, readCursorKey } from "../../src/database/installation.js";
+import { migrate } from "../../src/database/migrate.js";
+import { asSuperuser, createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
+
+let own: TestDatabase;
+beforeAll(async () => {
+  own = await createTestDatabase();
+});
+afterAll(() => own.drop());
+
+interface Column {
+  table: string;
+  name: string;
+  type: string;
+  nullable: boolean;
+  key: boolean;
+}
+
+const byName = (a: Column, b: Column) => `${a.table}.${a.name}`.localeCompare(`${b.table}.${b.name}`);
+
+describe("migrations", () => {
+  it("make the tables that the entities describe: columns, types, nullability, keys", async () => {
+    const migrated = (await asSuperuser(
+      `select c.relname as table, a.attname as name, format_type(a.atttypid, a.atttypmod) as type, not a.attnotnull as nullable,
+         coalesce(a.attnum = any (i.indkey), false) as key
+       from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+       left join pg_index i on i.indrelid = c.oid and i.indisprimary
+       where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname <> 'migrations'`,
+      own.superuserUrl,
+    )) as Column[];
+    const metadata = own.database.mikroOrm.getMetadata();
+    const described = entities.flatMap((entity): Column[] => {
+      const { tableName, props } = metadata.get(
+        EntitySchema.REGISTRY.get(entity as never)?.meta.class ?? entity.meta.class,
+      );
+      return props.map(({ fieldNames, columnTypes, nullable = false, primary = false }) => ({
+        table: tableName,
+        name: fieldNames[0] ?? "",
+        type: typeOf(columnTypes[0] ?? ""),
+        nullable,
+        key: primary,
+      }));
+    });
+    expect(described.length).toBeGreaterThan(60);
+    expect(described.toSorted(byName)).toEqual(migrated.toSorted(byName));
+  });
+
+  it("run once, however many processes migrate at the same moment", async () => {
+    await asSuperuser(`drop schema public cascade; create schema public authorization atlas`, own.superuserUrl);
+    const databases = await Promise.all(
+      [1, 2, 3].map(() => Database.connect({ url: own.url, poolSize: 3, log: silent })),
+    );
+    const ran = await Promise.all(databases.map((database) => migrate(database)));
+    expect(ran.filter((names) => names.length > 0)).toEqual([["0001-initial"]]);
+    expect(await migrate(own.database)).toEqual([]);
+    await Promise.all(databases.map((database) => database.close()));
+  });
+});
+
+describe("the installation", () => {
+  it("keeps one cursor key", async () => {
+    const key = await readCursorKey(own.database);
+    expect(key).toHaveLength(32);
+    expect(await readCursorKey(own.database)).toEqual(key);
+  });
+
+  it("raises its position offset past every position kept once it finds itself on another server", async () => {
+    const offset = async () =>
+      ((await asSuperuser("select position_offset as o from installation", own.superuserUrl)) as { o: string }[])[0]?.o;
+    await adoptInstallation(own.database);
+    expect(await offset()).toBe("0");
+    // As a dump shows it that was restored into a young server.
+    await asSuperuser(
+      `insert into tenants (id, name) values ('11111111-1111-4111-8111-111111111111', 'T');
+       insert into jobs (tenant_id, job_type) values ('11111111-1111-4111-8111-111111111111', 'A');
+       alter table jobs disable trigger all;
+       update jobs set position = 5000000000;
+       alter table jobs enable trigger all;
+       update installation set system_identifier = 42`,
+      own.superuserUrl,
+    );
+    await adoptInstallation(own.database);
+    expect(await offset()).toBe("5000000001");
+    await own.database.transaction(SYSTEM, (tx) => tx.query("update jobs set status = 'canceled'"));
+    const [event] = (await asSuperuser(
+      "select position > 5000000001 as later, version from job_events order by position desc limit 1",
+      own.superuserUrl,
+    )) as unknown[];
+    expect(event).toEqual({ later: true, version: 2 });
+  });
+});
+
+/** A column type as the ORM writes it, in PostgreSQL's own words. */
+function typeOf(declared: string): string {
+  return declared
+    .replace(/^timestamptz\((\d)\)$/, "timestamp($1) with time zone")
+    .replace(/^int$|^int4$|^serial$/, "integer")
+    .replace(/^varchar\((\d+)\)$/, "character varying($1)")
+    .replace(/^bigserial$|^int8$/, "bigint")
+    .replace(/^bool$/, "boolean");
+}

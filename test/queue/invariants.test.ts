@@ -1,0 +1,131 @@
+import { randomUUID } from "node:crypto";
+import { JOB_STATUSES } from "../../src/queue/job.js";
+import { asSuperuser, createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+
+const LEGAL = [
+  "queued>running",
+  "queued>canceled",
+  "running>completed",
+  "running>failed",
+  "running>canceled",
+  "running>queued",
+  "failed>queued",
+  "canceled>queued",
+];
+const WAYS: Record<string, string[]> = {
+  queued: [],
+  running: ["running"],
+  completed: ["running", "completed"],
+  failed: ["running", "failed"],
+  canceled: ["canceled"],
+};
+
+let own: TestDatabase;
+let tenantId: string;
+beforeAll(async () => {
+  own = await createTestDatabase();
+  ({ tenantId } = await createTenant(own.database));
+});
+afterAll(() => own.drop());
+
+const run = <Row>(sql: string, values: unknown[] = []): Promise<Row[]> =>
+  own.database.transaction(SYSTEM, (tx) => tx.query<Row>(sql, values));
+
+async function enter(id: string, status: string): Promise<unknown> {
+  return run(
+    `update jobs set status = $2, worker_id = case when $2 = 'running' then gen_random_uuid() end,
+       started_at = now(), attempt = attempt + (case when $2 = 'running' then 1 else 0 end) where id = $1`,
+    [id, status],
+  );
+}
+
+async function jobIn(status: string): Promise<string> {
+  const [row] = await run<{ id: string }>("insert into jobs (tenant_id, job_type) values ($1, 'A') returning id", [
+    tenantId,
+  ]);
+  for (const step of WAYS[status] ?? []) await enter(row!.id, step);
+  return row!.id;
+}
+
+describe("the database", () => {
+  it.each(JOB_STATUSES.flatMap((from) => JOB_STATUSES.filter((to) => to !== from).map((to) => [from, to] as const)))(
+    "lets a job go from %s to %s only if the diagram does",
+    async (from, to) => {
+      const id = await jobIn(from);
+      if (LEGAL.includes(`${from}>${to}`)) await expect(enter(id, to)).resolves.toEqual([]);
+      else await expect(enter(id, to)).rejects.toThrow(`cannot go from ${from} to ${to}`);
+    },
+  );
+
+  it("refuses to delete a running job, and to truncate", async () => {
+    const id = await jobIn("running");
+    await expect(run("delete from jobs where id = $1", [id])).rejects.toThrow("is running and cannot be deleted");
+    await expect(asSuperuser("truncate jobs", own.superuserUrl)).rejects.toThrow("cannot be truncated");
+  });
+
+  it.each([
+    ["a job that starts as completed", "insert into jobs (tenant_id, job_type, status) values ($1, 'A', 'completed')"],
+    ["an unknown status", "insert into jobs (tenant_id, job_type, status) values ($1, 'A', 'odd')"],
+    ["an input that is no object", "insert into jobs (tenant_id, job_type, input) values ($1, 'A', '[]')"],
+    ["an empty job type", "insert into jobs (tenant_id, job_type) values ($1, '')"],
+    ["no attempts", "insert into jobs (tenant_id, job_type, max_attempts) values ($1, 'A', 0)"],
+    ["an attempt past the last", "update jobs set attempt = max_attempts + 1 where tenant_id = $1"],
+    [
+      "an output of a job that is not completed",
+      "update jobs set output = '1' where tenant_id = $1 and status = 'queued'",
+    ],
+    ["another id", "update jobs set id = gen_random_uuid() where tenant_id = $1"],
+  ])("refuses %s", async (_what, sql) => {
+    await jobIn("queued");
+    await expect(run(sql, [tenantId])).rejects.toThrow();
+  });
+
+  it("never lets attempt shrink", async () => {
+    const id = await jobIn("failed");
+    await expect(run("update jobs set attempt = 0 where id = $1", [id])).rejects.toThrow("cannot shrink");
+  });
+
+  it("appends an event for each change of status, whoever makes it, versions without a hole", async () => {
+    const id = await jobIn("queued");
+    for (const status of ["running", "queued", "running", "failed", "queued"]) await enter(id, status);
+    await asSuperuser(`update jobs set priority = 7 where id = '${id}'`, own.superuserUrl);
+    await asSuperuser(`delete from jobs where id = '${id}'`, own.superuserUrl);
+    const events = await run<{ version: number }>(
+      "select version, previous_status as was, status as is, actor from job_events where job_id = $1 order by position, id",
+      [id],
+    );
+    const system = { actor: "system" };
+    expect(events).toEqual([
+      { version: 1, was: null, is: "queued", ...system },
+      { version: 2, was: "queued", is: "running", ...system },
+      { version: 3, was: "running", is: "queued", ...system },
+      { version: 4, was: "queued", is: "running", ...system },
+      { version: 5, was: "running", is: "failed", ...system },
+      { version: 6, was: "failed", is: "queued", ...system },
+      { version: 7, was: "queued", is: null, actor: "database:postgres" },
+    ]);
+  });
+
+  it("appends no event when the transaction is rolled back", async () => {
+    const id = randomUUID();
+    await expect(
+      own.database.transaction(SYSTEM, async (tx) => {
+        await tx.query("insert into jobs (tenant_id, id, job_type) values ($1, $2, 'A')", [tenantId, id]);
+        throw new Error("changed my mind");
+      }),
+    ).rejects.toThrow("changed my mind");
+    expect(await run("select 1 from job_events where job_id = $1", [id])).toEqual([]);
+  });
+
+  it("counts jobs exactly by type and status, in statements of many rows too", async () => {
+    await run("insert into jobs (tenant_id, job_type) select $1, 'MANY' from generate_series(1, 700)", [tenantId]);
+    await run(
+      "update jobs set status = 'canceled' where job_type = 'MANY' and id < 'a0000000-0000-0000-0000-000000000000'",
+    );
+    await run("delete from jobs where job_type = 'MANY' and id < '20000000-0000-0000-0000-000000000000'");
+    const counted = "select job_type, status, count(*)::int as n from jobs group by 1, 2 order by 1, 2";
+    const kept =
+      "select job_type, status, sum(delta)::int as n from job_counts group by 1, 2 having sum(delta) <> 0 order by 1, 2";
+    expect(await run(kept)).toEqual(await run(counted));
+  });
+});

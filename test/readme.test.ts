@@ -1,0 +1,95 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfig } from "../src/config.js";
+import { ERRORS } from "../src/errors.js";
+import { type Service, startService } from "./support/service.js";
+import { until } from "./support/until.js";
+
+const readme = await readFile("README.md", "utf8");
+const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block]) => block ?? "");
+
+/** The rows of the table under a heading, as their cells. */
+function table(heading: string): string[][] {
+  const section = readme.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
+  return [...section.matchAll(/^\|(.+)\|$/gm)]
+    .slice(2)
+    .map(([, row]) => (row ?? "").split("|").map((cell) => cell.trim()));
+}
+
+describe("the README", () => {
+  it("lists the errors as the code has them", () => {
+    const rows = table("Errors").map(([, status, error, code]) => [error, Number(status), code]);
+    const codes = Object.entries(ERRORS).map(([error, { status, graphql }]) => [
+      `\`${error}\``,
+      status,
+      `\`${graphql}\``,
+    ]);
+    expect(rows.toSorted()).toEqual(codes.toSorted());
+  });
+
+  it("lists the settings that the code reads", async () => {
+    const listed = table("Settings").flatMap(([names]) =>
+      [...(names ?? "").matchAll(/`(\w+)`/g)].map(([, name]) => name),
+    );
+    const read = [...(await readFile("src/config.ts", "utf8")).matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(
+      ([, name]) => name,
+    );
+    expect(listed.toSorted()).toEqual(read.toSorted());
+    expect(loadConfig({}).port).toBe(8787);
+  });
+
+  describe("in a fresh folder", () => {
+    let dataDir: string;
+    let service: Service;
+    beforeAll(async () => {
+      dataDir = await mkdtemp(join(tmpdir(), "atlas-readme-"));
+      service = await startService({ DATA_DIR: dataDir, JWT_SECRET: "" });
+    });
+    afterAll(async () => {
+      expect(await service.end("SIGTERM")).toBe(0);
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+    });
+
+    /** Runs shell lines as a user would who has pasted them, against this test's service. */
+    function shell(lines: string): Promise<string> {
+      const script = lines
+        .replaceAll("http://127.0.0.1:8787", service.url)
+        .replaceAll("npm run --silent cli --", `'${process.execPath}' dist/cli/main.js`);
+      const env = { PATH: process.env["PATH"] ?? "", DATA_DIR: dataDir, PORT: new URL(service.url).port };
+      return new Promise((resolve, reject) => {
+        execFile("bash", ["-euc", script], { env }, (error, stdout, stderr) => {
+          if (error === null) resolve(stdout);
+          else reject(new Error(`${script}\n${stderr}`, { cause: error }));
+        });
+      });
+    }
+
+    it("has commands that work: token, REST, GraphQL, a subscriber", async () => {
+      const [exports = "", watch = "", rest = "", graphql = ""] = blocks.slice(1);
+      const seen = join(dataDir, "seen");
+      const out = await shell(`${exports}
+        ${watch.trim().replace(/&$/, `> ${seen} &`)}
+        ${graphql}
+        # The watcher starts in the background: what is enqueued before it has connected is not for it.
+        for n in $(seq 1 20); do ${rest.trim()}; grep -q COMPLETED ${seen} && break; sleep 0.5; done
+        kill %1`);
+      expect(out).toMatch(/\{"ok":true,"id":"[0-9a-f-]{36}","status":"queued"\}/);
+      expect(out).toMatch(/\{"data":\{"createJob":\{"job":\{"id":"[0-9a-f-]{36}","status":"QUEUED"\},"eventCursor":"/);
+      expect(await readFile(seen, "utf8")).toMatch(/"version":3,.*"status":"COMPLETED"/);
+    });
+
+    it("has commands that work: tenant, member, token", async () => {
+      const out = await shell(blocks.find((block) => block.includes("tenant create")) ?? "false");
+      expect(out).toMatch(/^33333333-.*\n44444444-.* is member of 33333333-.* with a starter seat\ney/);
+    });
+
+    it("prints lines at the start that work when pasted", async () => {
+      const printed = await until(() => /(export TENANT[\s\S]*?)\nIn a browser/.exec(service.output())?.[1]);
+      const out = await shell(`${printed.replace(/ &$/m, " > /dev/null &")}\nkill %1`);
+      expect(out.match(/"ok":true/g)).toHaveLength(2);
+      expect(out).toContain('"createJob"');
+    });
+  });
+});
