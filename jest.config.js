@@ -23,6 +23,6 @@ export default {
     ],
   },
   coverageProvider: "v8",
-  testTimeout: 30_000,
+  testTimeout: 90_000,
   maxWorkers: 2,
 };

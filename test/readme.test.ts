@@ -26,7 +26,7 @@ describe("the README", () => {
       status,
       `\`${graphql}\``,
     ]);
-    expect(rows.toSorted()).toEqual(codes.toSorted());
+    expect(new Set(rows.map(String))).toEqual(new Set(codes.map(String)));
   });
 
   it("lists the settings that the code reads", async () => {
@@ -36,7 +36,7 @@ describe("the README", () => {
     const read = [...(await readFile("src/config.ts", "utf8")).matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(
       ([, name]) => name,
     );
-    expect(listed.toSorted()).toEqual(read.toSorted());
+    expect(new Set(listed)).toEqual(new Set(read));
     expect(loadConfig({}).port).toBe(8787);
   });
 

@@ -2,14 +2,14 @@ import type { Config } from "../config.js";
 import type { Database } from "../database/database.js";
 
 /** What a command is given to work with; what it does not use is never opened. */
-export interface CommandContext {
+interface CommandContext {
   config: Config;
   /** Opens the database, the embedded one included; closed when the command ends. */
   openDatabase(): Promise<Database>;
 }
 
 /** What a command answers: `text` for a person, `json` for a program (`--json`). */
-export interface Answer {
+interface Answer {
   text: string;
   json: unknown;
 }

@@ -10,8 +10,8 @@ export const memberAddCommand: Command = {
     seat: { value: "S", about: "free_beta, starter, pro or enterprise (free_beta)" },
     role: { value: "R", about: "viewer, member or owner (member)" },
   },
-  async run(options, { openDatabase }) {
-    const database = await openDatabase();
+  async run(options, context) {
+    const database = await context.openDatabase();
     const { tenant = "", user = "", seat = "free_beta", role = "member" } = options;
     const member = await new TenantService(database).addMember(tenant, user, seat, role);
     return {

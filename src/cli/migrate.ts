@@ -5,8 +5,8 @@ export const migrateCommand: Command = {
   name: "migrate",
   about: "bring the database up to date",
   options: {},
-  async run(_options, { openDatabase }) {
-    const database = await openDatabase();
+  async run(_options, context) {
+    const database = await context.openDatabase();
     const migrated = await migrate(database);
     return {
       text: migrated.length === 0 ? "The database is up to date." : `Migrated: ${migrated.join(", ")}`,

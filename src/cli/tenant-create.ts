@@ -8,8 +8,8 @@ export const tenantCreateCommand: Command = {
     name: { value: "N", required: true, about: "1–200 characters" },
     id: { value: "UUID", about: "its id (a new one)" },
   },
-  async run(options, { openDatabase }) {
-    const database = await openDatabase();
+  async run(options, context) {
+    const database = await context.openDatabase();
     const tenant = await new TenantService(database).createTenant(options["name"] ?? "", options["id"] ?? null);
     return { text: tenant.id, json: tenant };
   },

@@ -3,7 +3,7 @@ import { Client } from "pg";
 import type { Logger } from "../log.js";
 
 /** What a hint says may be worth a look: jobs to claim, running jobs to cancel, events to read. */
-export type Hint = "queued" | "canceling" | "events";
+type Hint = "queued" | "canceling" | "events";
 
 /**
  * Wake-ups between processes. A hint carries nothing and promises nothing: whoever gets it reads the database, and

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { type JsonObject, PermanentError } from "./handler.js";
 
 /** A mail address and the name shown with it; empty: none. */
-export interface Mailbox {
+interface Mailbox {
   name: string;
   address: string;
 }
@@ -38,7 +38,7 @@ const text = z.string("must be text");
 
 const headerText = text
   .max(MAX_SUBJECT_CHARACTERS, {
-    error: ({ input }) => `must be at most ${MAX_SUBJECT_CHARACTERS} characters, got ${String(input).length}`,
+    error: ({ input }) => `must be at most ${MAX_SUBJECT_CHARACTERS} characters, got ${(input as string).length}`,
   })
   .refine((value) => !CONTROL.test(value), NO_CONTROL);
 

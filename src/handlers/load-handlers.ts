@@ -45,7 +45,7 @@ async function moduleFiles(folder: string): Promise<string[]> {
     return entries
       .filter((entry) => !entry.isDirectory() && MODULE.test(entry.name) && !NO_HANDLER.test(entry.name))
       .map((entry) => entry.name)
-      .sort();
+      .toSorted();
   } catch (error) {
     throw new ConfigError(`Cannot start; HANDLERS must be a readable folder: ${(error as Error).message}`);
   }

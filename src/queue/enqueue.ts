@@ -12,7 +12,7 @@ export interface NewJob {
   maxAttempts: number | null;
 }
 
-export const DEFAULT_MAX_ATTEMPTS = 4;
+const DEFAULT_MAX_ATTEMPTS = 4;
 
 /**
  * Creates a member's jobs, all or none, and counts them against the member's day (UTC): one statement, whose upsert

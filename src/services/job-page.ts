@@ -30,12 +30,12 @@ export interface JobPage {
   hasPreviousPage: boolean;
 }
 
-export const MAX_PAGE_SIZE = 200;
+const MAX_PAGE_SIZE = 200;
 const DEFAULT_PAGE_SIZE = 50;
 const MAX_FILTER_VALUES = 100;
 
 /** What a job shows of itself; `checkpoint`, which may be large, is the worker's own. */
-export const JOB_FIELDS = [
+const JOB_FIELDS = [
   "id", "tenantId", "jobType", "status", "priority", "input", "output", "error", "attempt", "maxAttempts", "runAt",
   "timeoutMs", "cancelRequestedAt", "workerId", "createdBy", "version", "createdAt", "startedAt", "finishedAt",
   "updatedAt",
@@ -74,7 +74,7 @@ export async function readJobPage(
   const more = rows.length > size;
   const jobs = rows.slice(0, size).map(toJobView);
   return backward
-    ? { jobs: jobs.reverse(), hasPreviousPage: more, hasNextPage: page.before != null }
+    ? { jobs: jobs.toReversed(), hasPreviousPage: more, hasNextPage: page.before != null }
     : { jobs, hasNextPage: more, hasPreviousPage: page.after != null };
 }
 

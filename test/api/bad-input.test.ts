@@ -288,7 +288,7 @@ describe("other bad requests", () => {
   it("refuses a page cursor that is an event's, or another tenant's", async () => {
     const other = await api.member();
     const { data } = await send(api, `{ jobs(first: 1) { eventCursor pageInfo { endCursor } } }`, {}, member.headers);
-    const { eventCursor, pageInfo } = data?.["jobs"] as { eventCursor: string; pageInfo: { endCursor: string } };
+    const { eventCursor, pageInfo } = data!["jobs"] as { eventCursor: string; pageInfo: { endCursor: string } };
     const page = `query ($after: String) { jobs(after: $after) { totalCount } }`;
     for (const [after, who] of [
       [eventCursor, member],

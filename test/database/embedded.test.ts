@@ -251,7 +251,7 @@ describe("openEmbeddedDatabase", () => {
   it("works under a long path with spaces", async () => {
     dataDir = join(root, "a folder with 'quotes' and spaces", "x".repeat(120), "y".repeat(60));
     const { url } = await open();
-    await query(url, "select 1");
+    expect(await query(url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
 
   it("does not keep its holder's process up", async () => {
@@ -296,7 +296,7 @@ async function openInChild(then = "setInterval(() => {}, 60_000);"): Promise<{ c
     stdio: ["ignore", "pipe", "inherit"],
   });
   children.push(child);
-  const [line] = (await once(child.stdout!, "data")) as [Buffer];
+  const [line] = (await once(child.stdout, "data")) as [Buffer];
   return { child, url: String(line).trim() };
 }
 

@@ -85,10 +85,10 @@ describe("the installation", () => {
     await adoptInstallation(own.database);
     expect(await offset()).toBe("5000000001");
     await own.database.transaction(SYSTEM, (tx) => tx.query("update jobs set status = 'canceled'"));
-    const [event] = (await asSuperuser(
+    const [event] = await asSuperuser(
       "select position > 5000000001 as later, version from job_events order by position desc limit 1",
       own.superuserUrl,
-    )) as unknown[];
+    );
     expect(event).toEqual({ later: true, version: 2 });
   });
 });

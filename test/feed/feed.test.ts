@@ -102,7 +102,7 @@ describe("the feed", () => {
     const quick = await feed.subscribe({ tenantId, after, accepts: all });
     const unharmed: JobEvent[] = [];
     // The second event comes from the tail: while it replays, a subscriber cannot fall behind.
-    for (const _round of [1, 2]) {
+    for (let round = 0; round < 2; round += 1) {
       await insert(1);
       await take(slow, 1);
       unharmed.push(...(await take(quick, 1)));

@@ -173,12 +173,15 @@ describe("the mission", () => {
     await start("worker", { HANDLERS: await slowHandler(join(dataDir, "handlers")) });
     const api = await start("api");
     const id = await post(api, member.headers, { jobType: "SLOW", input: { firstAttemptMs: 600_000 } });
-    const watcher = watch(api.wsUrl, member, { after: await eventCursor(api, member) });
+    const watcher = watch(api.wsUrl, member, {
+      filter: { status: ["CANCELED"] },
+      after: await eventCursor(api, member),
+    });
     const job = (field: string) =>
       ask<Record<string, unknown>>(api, member, `query ($id: ID!) { job(id: $id) { ${field} } }`, { id });
     await until(async () => (await job("status"))["status"] === "RUNNING");
     await ask(api, member, `mutation ($id: ID!) { cancelJob(id: $id) { job { cancelRequestedAt } } }`, { id });
-    await until(async () => (await job("status"))["status"] === "CANCELED");
+    expect((await watcher.count(1)).at(-1)?.status).toBe("CANCELED");
     watcher.stop();
   });
 

@@ -129,7 +129,7 @@ describe("ENGINE_RUN", () => {
       "steps[0].jobType must be text; steps[1].input must be a JSON object",
     ],
   ])("fails at once with %s", async (_, input, message) => {
-    const failure = await failureOf(attemptOf(engineRun, input as never, contextOf({ handlers })));
+    const failure = await failureOf(attemptOf(engineRun, input, contextOf({ handlers })));
     expect(failure).toMatchObject({ permanent: true, code: "invalid_input", message });
     expect(calls).toEqual([]);
   });

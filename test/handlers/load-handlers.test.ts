@@ -26,7 +26,7 @@ describe("loadHandlers", () => {
       "TYPED.ts": `const n: number = 1;\n${HANDLER}`,
     });
     const handlers = await loadHandlers(folder, new Set());
-    expect([...handlers.keys()].sort()).toEqual(["REPORT", "TYPED", "mail.digest v2"]);
+    expect([...handlers.keys()].toSorted()).toEqual(["REPORT", "TYPED", "mail.digest v2"]);
     expect(await attemptOf(handlers.get("REPORT")!, { n: 1 }, contextOf())).toEqual({ got: { n: 1 } });
   });
 

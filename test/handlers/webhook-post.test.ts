@@ -15,10 +15,13 @@ let received: { headers: IncomingHttpHeaders; body: string }[];
 let post: Handler;
 
 beforeAll(async () => {
-  server = createServer(async (request, response) => {
-    const body = (await request.setEncoding("utf8").toArray()).join("");
-    received.push({ headers: request.headers, body });
-    respond(request, response);
+  server = createServer((request, response) => {
+    let body = "";
+    request.setEncoding("utf8").on("data", (chunk: string) => (body += chunk));
+    request.on("end", () => {
+      received.push({ headers: request.headers, body });
+      respond(request, response);
+    });
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   host = `127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -3,7 +3,7 @@ import type { TestMember } from "./api.js";
 import { until } from "./until.js";
 
 /** A status change as a subscriber of these tests asks for it. */
-export interface SeenChange {
+interface SeenChange {
   cursor: string;
   jobId: string;
   version: number;

@@ -1,0 +1,131 @@
+// The directions of imports between the rooms of src. A room is a folder or a file right under src; one that
+// is not listed here may not be imported, and may import nothing.
+
+/** Open to every room; they import nothing of ours but one another. */
+const OPEN = ["config", "errors", "log"];
+const BELOW = ["auth", "database", "feed", "graphql", "handlers", "queue", "rest", "services", "worker"];
+
+/** room → what it may import; `types`: rooms of which it may import types only. */
+const ALLOWED = {
+  database: [],
+  auth: ["database"],
+  queue: ["database"],
+  feed: ["database", "queue/job", "queue/job-event"],
+  handlers: [],
+  services: ["auth", "database", "feed", "queue"],
+  worker: ["database", "handlers", "queue"],
+  graphql: { values: ["auth", "services"], types: ["database", "feed", "queue"] },
+  rest: { values: ["auth", "services"], types: ["database", "feed", "queue"] },
+  demo: BELOW,
+  metrics: BELOW,
+  server: [...BELOW, "metrics"],
+  cli: BELOW,
+  main: [...BELOW, "demo", "metrics", "server"],
+};
+/** Future rooms, closed also to what is open. */
+const ALONE = { client: [], dashboard: ["client"] };
+
+/** What runs on its own: nothing imports it. */
+const ENTRIES = [
+  "src/main.ts",
+  "src/cli/main.ts",
+  "src/database/embedded/watchdog.ts",
+  "src/graphql/print-schema.ts",
+  "src/worker/beat-thread.ts",
+];
+
+const anyOf = (paths) => `^src/(${paths.join("|")})(/|[.]tsx?$)`;
+
+function rulesOf(room, allowed) {
+  const { values, types = [] } = Array.isArray(allowed) ? { values: allowed } : allowed;
+  const own = OPEN.includes(room) ? [room, ...values] : [room, ...values, ...(room in ALONE ? [] : OPEN)];
+  const rules = [
+    {
+      name: `${room}-imports`,
+      comment: `src/${room} may import ${[...own.slice(1), ...types.map((type) => `types of ${type}`)].join(", ") || "nothing of ours"}.`,
+      severity: "error",
+      from: { path: anyOf([room]) },
+      to: { path: "^(src|test|bench|examples|dist)/", pathNot: anyOf([...own, ...types]) },
+    },
+  ];
+  if (types.length > 0) {
+    rules.push({
+      name: `${room}-imports-types-only`,
+      comment: `src/${room} may import only types of ${types.join(", ")}.`,
+      severity: "error",
+      from: { path: anyOf([room]) },
+      to: { path: anyOf(types), dependencyTypesNot: ["type-only"] },
+    });
+  }
+  return rules;
+}
+
+const rooms = { ...ALLOWED, ...ALONE, ...Object.fromEntries(OPEN.map((room) => [room, OPEN])) };
+
+module.exports = {
+  forbidden: [
+    ...Object.entries(rooms).flatMap(([room, allowed]) => rulesOf(room, allowed)),
+    {
+      name: "known-rooms",
+      comment: "A new room needs its line in .dependency-cruiser.cjs and in the picture of the README.",
+      severity: "error",
+      from: { path: "^src/", pathNot: anyOf(Object.keys(rooms)) },
+      to: {},
+    },
+    {
+      name: "no-circular",
+      comment: "These files import each other in a circle.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "no-orphans",
+      comment: "Nothing imports this file and it imports nothing.",
+      severity: "error",
+      from: { orphan: true, path: "^src/", pathNot: ENTRIES.map((file) => `^${file}$`) },
+      to: {},
+    },
+    {
+      name: "no-unresolvable",
+      comment: "There is no such file or package.",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: "not-to-dev-dep",
+      comment: "src may not import a development dependency: it is absent in production.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "no-non-package-json",
+      comment: "The package is not in package.json.",
+      severity: "error",
+      from: { path: "^src/" },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
+    },
+  ],
+  // A configuration that resolves nothing would find nothing wrong; this is wrong then.
+  required: [
+    {
+      name: "main-reaches-the-database",
+      comment: "From src/main.ts the database must be reachable; if it is not, imports were not resolved.",
+      severity: "error",
+      module: { path: "^src/main[.]ts$" },
+      to: { path: "^src/database/database[.]ts$", reachable: true },
+    },
+  ],
+  options: {
+    // TypeScript 7 has no compiler interface for JavaScript, so swc parses; imports ending in .js are found as .ts.
+    parser: "swc",
+    doNotFollow: { path: "node_modules" },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default", "types"],
+      mainFields: ["module", "main", "types"],
+    },
+  },
+};
