@@ -47,12 +47,14 @@ export function createGraphiql(): RequestHandler {
 
 async function renderPage(): Promise<{ html: string; policy: string }> {
   const { renderGraphiQL } = await import("@graphql-yoga/render-graphiql");
-  const html = renderGraphiQL({
-    title: "Atlas Jobs",
-    defaultQuery: DEFAULT_QUERY,
-    subscriptionsProtocol: "WS",
-    shouldPersistHeaders: false,
-  });
+  const html = withSocketHeaders(
+    renderGraphiQL({
+      title: "Atlas Jobs",
+      defaultQuery: DEFAULT_QUERY,
+      subscriptionsProtocol: "WS",
+      shouldPersistHeaders: false,
+    }),
+  );
   const scripts = [...html.matchAll(/<script>([\s\S]*?)<\/script>/g)].map(
     ([, script]) =>
       `'sha256-${createHash("sha256")
@@ -72,4 +74,14 @@ async function renderPage(): Promise<{ html: string; policy: string }> {
     "frame-ancestors 'none'",
   ].join("; ");
   return { html, policy };
+}
+
+/**
+ * Gives the socket what stands under Headers. The page knows how to (its executor reads `extensions.connectionParams`),
+ * but passes the headers to HTTP alone, and its options are JSON, so that no function of ours can.
+ */
+function withSocketHeaders(html: string): string {
+  const headers = /extensions:\{headers:(\w+)\?\.headers\}/;
+  if (!headers.test(html)) throw new Error("GraphiQL's page has changed: its subscriptions would send no headers");
+  return html.replace(headers, "extensions:{headers:$1?.headers,connectionParams:$1?.headers}");
 }
