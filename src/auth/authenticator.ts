@@ -30,6 +30,28 @@ export class Authenticator {
     if (!member) throw new AtlasError("tenant_access_denied", "You are no member of this tenant");
     return { tenantId, userId, expiresAt, role: member.role, seatType: member.seat };
   }
+
+  /**
+   * Which of these viewers are members still, as `memberKey` names them.
+   * @throws AtlasError `unavailable`
+   */
+  async stillMembers(viewers: readonly Viewer[]): Promise<Set<string>> {
+    const tenantIds = [...new Set(viewers.map(({ tenantId }) => tenantId))];
+    const userIds = [...new Set(viewers.map(({ userId }) => userId))];
+    const members = await this.database.transaction({ role: "feed" }, ({ em }) =>
+      em
+        .qb(TenantMemberEntity)
+        .select(["tenantId", "userId"])
+        .where({ tenantId: { $in: tenantIds }, userId: { $in: userIds } })
+        .execute("all"),
+    );
+    return new Set(members.map(memberKey));
+  }
+}
+
+/** Names a membership: tenant and user. */
+export function memberKey({ tenantId, userId }: Pick<Viewer, "tenantId" | "userId">): string {
+  return `${tenantId}:${userId}`;
 }
 
 function oneTenantId(given: readonly string[]): string {

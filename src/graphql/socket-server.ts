@@ -13,7 +13,7 @@ import {
 import { type Context, handleProtocols, type ServerOptions, type SubscribePayload } from "graphql-ws";
 import { type Extra, useServer } from "graphql-ws/use/ws";
 import { type WebSocket, WebSocketServer } from "ws";
-import type { Authenticator } from "../auth/authenticator.js";
+import { type Authenticator, memberKey } from "../auth/authenticator.js";
 import { credentialsOf } from "../auth/credentials.js";
 import type { Viewer } from "../auth/viewer.js";
 import type { Config } from "../config.js";
@@ -48,6 +48,7 @@ const INIT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 12_000;
 const MAX_OPERATIONS = 100;
 const CLOSE_BOUND_MS = 1_000;
+const MEMBERSHIP_CHECK_MS = 2_000;
 /** The longest that a timer can be set for. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -70,6 +71,8 @@ export class SocketServer {
     handleProtocols,
   });
   private readonly served: { dispose(): void | Promise<void> };
+  private readonly viewers = new Map<WebSocket, Viewer>();
+  private readonly membershipCheck = setInterval(() => void this.checkMemberships(), MEMBERSHIP_CHECK_MS).unref();
 
   constructor(private readonly options: SocketServerOptions) {
     const serverOptions: ServerOptions<Record<string, unknown> | undefined, SocketExtra> = {
@@ -92,12 +95,19 @@ export class SocketServer {
         socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
         return;
       }
-      this.sockets.handleUpgrade(request, socket, head, (client) => this.sockets.emit("connection", client, request));
+      this.sockets.handleUpgrade(request, socket, head, (client) => {
+        this.sockets.emit("connection", client, request);
+        // graphql-ws prints what a client did wrong to the console.
+        client
+          .removeAllListeners("error")
+          .on("error", (error) => this.options.log.debug({ err: error }, "socket error"));
+      });
     });
   }
 
   /** Closes every socket with 1001; one that does not answer is cut off. */
   async close(): Promise<void> {
+    clearInterval(this.membershipCheck);
     const clients = [...this.sockets.clients];
     for (const client of clients) client.close(1001, "Shutting down");
     const gone = Promise.all(clients.map((client) => new Promise((resolve) => client.once("close", resolve))));
@@ -122,6 +132,8 @@ export class SocketServer {
     try {
       const viewer = await this.options.authenticator.authenticate(credentialsOf(headersOf(connectionParams)));
       extra.viewer = viewer;
+      this.viewers.set(extra.socket, viewer);
+      extra.socket.once("close", () => this.viewers.delete(extra.socket));
       closeAtExpiry(extra.socket, viewer.expiresAt);
       return true;
     } catch (error) {
@@ -129,6 +141,18 @@ export class SocketServer {
       if (refusal === undefined) this.options.log.error({ err: error }, "a socket could not be authenticated");
       extra.socket.close(...(refusal ?? [1011, "Internal server error"]));
       return false;
+    }
+  }
+
+  /** A request is checked each time; a socket lives on, so its member is looked at again and again. */
+  private async checkMemberships(): Promise<void> {
+    const viewers = [...this.viewers];
+    if (viewers.length === 0) return;
+    try {
+      const members = await this.options.authenticator.stillMembers(viewers.map(([, viewer]) => viewer));
+      for (const [socket, viewer] of viewers) if (!members.has(memberKey(viewer))) socket.close(4403, "Forbidden");
+    } catch (error) {
+      this.options.log.warn({ err: error }, "memberships could not be checked; they are again in a moment");
     }
   }
 

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { randomUUID } from "node:crypto";
 import { WebSocket } from "ws";
 import { startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
+import { asSuperuser } from "../support/database.js";
 import { ask } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
@@ -54,6 +55,17 @@ describe("the socket", () => {
       const { client } = watch(api.wsUrl, { ...member, token: tokenOf(member.userId, 1) });
       client.on("closed", (event) => resolve(event as { code: number }));
     });
+    expect((await closed).code).toBe(4403);
+  });
+
+  it("closes with 4403 within seconds of a membership's removal", async () => {
+    const leaver = await api.member();
+    const { client } = watch(api.wsUrl, leaver);
+    const closed = new Promise<{ code: number }>((resolve) => {
+      client.on("closed", (event) => resolve(event as { code: number }));
+    });
+    await until(() => api.tail.size === 1);
+    await asSuperuser(`delete from tenant_members where user_id = '${leaver.userId}'`, api.own.superuserUrl);
     expect((await closed).code).toBe(4403);
   });
 
