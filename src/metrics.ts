@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Database } from "./database/database.js";
 import { countByStatus } from "./queue/count-by-status.js";
@@ -14,6 +15,9 @@ export interface Metrics {
   /** How many subscriptions are attached to the feed; read at each scrape. */
   watchFeed(tail: { size: number }): void;
 }
+
+/** Shorter than a scrape's usual timeout: a database that hangs must not cost the operator the other metrics. */
+const COUNT_TIMEOUT_MS = 2_000;
 
 export function createMetrics(database: Database): Metrics {
   const registry = new Registry();
@@ -32,14 +36,13 @@ export function createMetrics(database: Database): Metrics {
     labelNames: ["status"],
     registers,
     async collect() {
+      const counts = await Promise.race([
+        database.transaction({ role: "feed" }, countByStatus).catch(() => null),
+        sleep(COUNT_TIMEOUT_MS, null, { ref: false }),
+      ]);
       this.reset();
-      try {
-        const counts = await database.transaction({ role: "feed" }, countByStatus);
-        for (const status of JOB_STATUSES)
-          this.set({ status }, counts.find((row) => row.status === status)?.count ?? 0);
-      } catch {
-        // Away: the other metrics are what an operator wants to see now.
-      }
+      if (counts === null) return;
+      for (const status of JOB_STATUSES) this.set({ status }, counts.find((row) => row.status === status)?.count ?? 0);
     },
   });
   return {

@@ -1,17 +1,19 @@
 import { randomUUID } from "node:crypto";
-import http from "node:http";
+import { once } from "node:events";
+import http, { type ServerResponse } from "node:http";
+import net, { type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import cors from "cors";
-import express, { type ErrorRequestHandler, type Express, type RequestHandler } from "express";
+import express, { type Express, type RequestHandler } from "express";
 import helmet from "helmet";
 import type { Authenticator } from "./auth/authenticator.js";
-import type { Config } from "./config.js";
+import { type Config, ConfigError } from "./config.js";
 import type { Database } from "./database/database.js";
 import { AtlasError, ERRORS } from "./errors.js";
 import type { GraphqlServer } from "./graphql/graphql-server.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
-import { asAtlasError, createErrorHandler, sendError } from "./rest/error-handler.js";
+import { createErrorHandler, type ErrorBody } from "./rest/error-handler.js";
 import { createJobsRoutes, onlyMethods } from "./rest/jobs.routes.js";
 import { jsonBody } from "./rest/json-body.js";
 import type { JobService } from "./services/job-service.js";
@@ -26,7 +28,7 @@ export interface ServerOptions {
 }
 
 export interface AtlasServer {
-  /** @throws when the port cannot be had. */
+  /** @throws ConfigError when the port cannot be had. */
   listen(): Promise<{ port: number; url: string }>;
   /** From now on `/readyz` answers 503. */
   failReadiness(): void;
@@ -37,7 +39,10 @@ export interface AtlasServer {
 const GRAPHQL_BODY_LIMIT = "8mb";
 const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_MS = 10_000;
+const SLOW_REQUEST_MS = 1_000;
 const READY_TIMEOUT_MS = 2_000;
+/** How long an answer about the database holds, so that probes cannot load it. */
+const READY_KEPT_MS = 1_000;
 const EXPOSED_HEADERS = [
   "RateLimit",
   "RateLimit-Policy",
@@ -54,21 +59,23 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   const app = express();
   app.disable("x-powered-by").disable("etag").set("trust proxy", config.trustProxy).set("query parser", "simple");
   app.use(
-    identify(log, metrics),
+    identify,
+    observe(log, metrics),
     secure(),
     cors({ origin: corsOrigin(config), exposedHeaders: EXPOSED_HEADERS, maxAge: 600 }),
   );
   mountHealth(app, { database, metrics, isReady: () => ready });
   if (api !== undefined) {
-    app.use("/graphql", ...jsonBody(GRAPHQL_BODY_LIMIT), api.graphql.middleware, graphqlErrors(log));
-    app.use("/v1/jobs", createJobsRoutes({ ...api, legacyStatusNames: config.legacyStatusNames }));
+    app.all("/graphql", ...jsonBody(GRAPHQL_BODY_LIMIT), api.graphql.middleware, createErrorHandler(graphqlBody));
+    app.use(createJobsRoutes({ ...api, legacyStatusNames: config.legacyStatusNames }));
   }
   app.use(() => {
     throw new AtlasError("not_found", "There is no such route");
   });
-  app.use(createErrorHandler(log));
+  app.use(createErrorHandler());
 
   const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, app);
+  const drain = prepareDrain(server);
   api?.graphql.serveWebSocket(server);
   return {
     listen: () => listen(server, config),
@@ -76,33 +83,38 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
       ready = false;
     },
     async close(graceMs) {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
-      await Promise.race([closed, sleep(graceMs, undefined, { ref: false })]);
+      await Promise.race([drain(), sleep(graceMs, undefined, { ref: false })]);
       server.closeAllConnections();
+      server.close();
     },
   };
 }
 
-/** Names each request, and writes one line and one observation when it has been answered. */
-function identify(log: Logger, metrics: Metrics): RequestHandler {
+/** Names each request, as its client did or anew. */
+const identify: RequestHandler = (request, response, next) => {
+  const given = request.get("x-request-id");
+  const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
+  response.locals["requestId"] = requestId;
+  response.setHeader("X-Request-Id", requestId);
+  response.setHeader("Cache-Control", "no-store");
+  next();
+};
+
+/** Writes one line and one observation for each request once it is over, with the cause of a failure that is ours. */
+function observe(log: Logger, metrics: Metrics): RequestHandler {
   return (request, response, next) => {
-    const given = request.get("x-request-id");
-    const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
+    const { method, path } = request;
     const startedAt = performance.now();
-    response.locals["requestId"] = requestId;
-    response.setHeader("X-Request-Id", requestId);
-    response.setHeader("Cache-Control", "no-store");
     response.once("close", () => {
       const durationMs = performance.now() - startedAt;
-      const status = response.statusCode;
-      const route = `${request.baseUrl}${(request.route as { path?: string } | undefined)?.path ?? ""}` || "other";
-      metrics.observeRequest(
-        { method: request.method, route: status === 404 ? "other" : route, status },
-        durationMs / 1000,
-      );
-      const line = { requestId, method: request.method, route, status, durationMs: Math.round(durationMs) };
-      log[status >= 500 ? "warn" : "debug"](line, "request");
+      // 499 as nginx has it: the client went away before its answer was written.
+      const status = response.writableFinished ? response.statusCode : 499;
+      const route = (request.route as { path: string } | undefined)?.path ?? "other";
+      metrics.observeRequest({ method, route, status }, durationMs / 1000);
+      const { requestId, failure } = response.locals as { requestId: string; failure?: unknown };
+      const line = { requestId, method, path, status, durationMs: Math.round(durationMs) };
+      if (status >= 500) log[status === 500 ? "error" : "warn"]({ ...line, err: failure }, "a request failed");
+      else log[durationMs >= SLOW_REQUEST_MS ? "info" : "debug"](line, "request");
     });
     next();
   };
@@ -133,8 +145,10 @@ function mountHealth(
   app
     .route("/readyz")
     .get(async (_request, response) => {
-      if (isReady() && (await answers())) response.json({ ok: true });
-      else sendError(response, new AtlasError("unavailable", "Not ready to serve", { retryAfterSeconds: 2 }));
+      if (!isReady() || !(await answers())) {
+        throw new AtlasError("unavailable", "Not ready to serve", { retryAfterSeconds: 2 });
+      }
+      response.json({ ok: true });
     })
     .all(onlyMethods("GET, HEAD"));
   app
@@ -146,9 +160,9 @@ function mountHealth(
     .all(onlyMethods("GET, HEAD"));
 }
 
-/** Whether the database answers in time. Probes that come together share one question. */
+/** Whether the database answers in time. Probes that come together, or soon after, share one question. */
 function databaseCheck(database: Database): () => Promise<boolean> {
-  let asking: Promise<boolean> | null = null;
+  let asked: Promise<boolean> | null = null;
   const ask = async (): Promise<boolean> => {
     const answered = database
       .transaction({ role: "feed" }, (tx) => tx.query("/* server.ready */ select 1"))
@@ -158,31 +172,65 @@ function databaseCheck(database: Database): () => Promise<boolean> {
       );
     return Promise.race([answered, sleep(READY_TIMEOUT_MS, false, { ref: false })]);
   };
-  return () => (asking ??= ask().finally(() => (asking = null)));
+  const forget = (): void => {
+    asked = null;
+  };
+  return () => (asked ??= ask().finally(() => void setTimeout(forget, READY_KEPT_MS).unref()));
 }
 
 /** What fails before GraphQL has the request, such as its body, in GraphQL's shape. */
-function graphqlErrors(log: Logger): ErrorRequestHandler {
-  return (thrown: unknown, _request, response, next) => {
-    if (response.headersSent) {
-      next(thrown);
-      return;
-    }
-    const error = asAtlasError(thrown);
-    const requestId = String(response.locals["requestId"]);
-    if (error.code === "internal_error") log.error({ err: thrown, requestId }, "a request failed");
-    if (error.retryAfterSeconds !== undefined) response.setHeader("Retry-After", String(error.retryAfterSeconds));
-    const { status, graphql } = ERRORS[error.code];
-    response.status(status).json({ errors: [{ message: error.message, extensions: { code: graphql, requestId } }] });
+const graphqlBody: ErrorBody = ({ code, message, retryAfterSeconds }, requestId) => ({
+  errors: [
+    {
+      message,
+      extensions: {
+        code: ERRORS[code].graphql,
+        requestId,
+        ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+      },
+    },
+  ],
+});
+
+/**
+ * Follows a server's connections, so that it can stop taking them and end each as soon as it owes no answer. Node's own
+ * `close` cuts off an answer that is still on its way to a slow reader, and waits for a connection that becomes idle only
+ * later until its keep-alive ends.
+ * @returns begins the drain; the promise is fulfilled when the last connection is gone.
+ */
+function prepareDrain(server: http.Server): () => Promise<void> {
+  const sockets = new Set<Socket>();
+  const owed = new Set<ServerResponse>();
+  const endIdle = (): void => {
+    const busy = new Set([...owed].map((response) => response.req.socket));
+    for (const socket of sockets) if (!busy.has(socket)) socket.destroySoon();
+  };
+  let draining = false;
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.on("request", (_request, response) => {
+    owed.add(response);
+    response.once("close", () => {
+      owed.delete(response);
+      if (draining) endIdle();
+    });
+  });
+  return () => {
+    draining = true;
+    const gone = new Promise<void>((resolve) => net.Server.prototype.close.call(server, () => resolve()));
+    for (const response of owed) if (!response.headersSent) response.setHeader("Connection", "close");
+    endIdle();
+    return gone;
   };
 }
 
 async function listen(server: http.Server, { port, host }: Config): Promise<{ port: number; url: string }> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject).listen(port, host, () => {
-      server.off("error", reject);
-      resolve();
-    });
+  const listening = once(server, "listening");
+  server.listen(port, host);
+  await listening.catch((error: Error) => {
+    throw new ConfigError(`Cannot listen; PORT ${port} or HOST ${host} cannot be used: ${error.message}`);
   });
   const address = server.address();
   const bound = typeof address === "object" && address !== null ? address.port : port;

@@ -1,5 +1,6 @@
 import { Migrator } from "@mikro-orm/migrations";
 import { defineConfig } from "@mikro-orm/postgresql";
+import type { Pool, PoolClient } from "pg";
 import type { Logger } from "../log.js";
 import { entities } from "./entities/entities.js";
 import { migrations } from "./migrations/migrations.js";
@@ -25,11 +26,30 @@ export function ormOptions({ url, poolSize, log }: DatabaseOptions) {
     extensions: [Migrator],
     migrations: { migrationsList: migrations, tableName: "migrations", snapshot: false, silent: true },
     pool: { min: 0, max: poolSize, idleTimeoutMillis: IDLE_TIMEOUT_MS },
-    driverOptions: { connectionTimeoutMillis: CONNECT_TIMEOUT_MS, application_name: "atlas-jobs", keepAlive: true },
+    driverOptions: {
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      application_name: "atlas-jobs",
+      keepAlive: true,
+      onPoolCreated: takeBackBroken,
+    },
     timezone: "UTC",
     forceUtcTimezone: true,
     logger: (message) => log.warn(message),
     debug: false,
     colors: false,
+  });
+}
+
+/**
+ * Takes back connections that end while a transaction holds them. Kysely gives none back whose rollback fails
+ * (kysely#1990): each break would cost the pool a connection for good, and closing the pool would wait for it forever.
+ */
+function takeBackBroken(pool: Pool): void {
+  const held = new Set<PoolClient>();
+  pool.on("acquire", (client) => held.add(client));
+  pool.on("release", (_error, client) => held.delete(client));
+  pool.on("connect", (client) => {
+    // A turn later, so that whoever does give it back has done so: a second release throws.
+    client.once("end", () => setImmediate(() => held.has(client) && client.release(true)));
   });
 }

@@ -11,7 +11,7 @@ export interface Mail extends EmailMessage {
 }
 
 /** The addresses that a mail server took the mail for, and those that it refused. */
-export interface Delivery {
+interface Delivery {
   accepted: string[];
   rejected: string[];
 }

@@ -1,37 +1,41 @@
-import type { ErrorRequestHandler, Response } from "express";
+import type { ErrorRequestHandler } from "express";
 import { AtlasError, ERRORS } from "../errors.js";
-import type { Logger } from "../log.js";
 
-/** Answers an error with the contract's JSON body; what is not ours becomes `internal_error` and is logged. */
-export function createErrorHandler(log: Logger): ErrorRequestHandler {
+/** An error as a surface's body. */
+export type ErrorBody = (error: AtlasError, requestId: string) => object;
+
+/**
+ * Answers an error with its status and headers, and with the contract's JSON body unless a surface has one of its own.
+ * What was thrown is left in `response.locals.failure`, for the request's one log line.
+ */
+export function createErrorHandler(bodyOf: ErrorBody = restBody): ErrorRequestHandler {
   return (thrown: unknown, _request, response, next) => {
+    response.locals["failure"] = thrown;
     if (response.headersSent) {
       next(thrown);
       return;
     }
     const error = asAtlasError(thrown);
-    if (error.code === "internal_error") {
-      log.error({ err: thrown, requestId: requestIdOf(response) }, "a request failed");
-    }
-    sendError(response, error);
+    const { status } = ERRORS[error.code];
+    if (status === 401) response.setHeader("WWW-Authenticate", "Bearer");
+    if (error.retryAfterSeconds !== undefined) response.setHeader("Retry-After", String(error.retryAfterSeconds));
+    response.status(status).json(bodyOf(error, String(response.locals["requestId"])));
   };
 }
 
-/** The contract's error body, with `Retry-After` where a retry can succeed. */
-export function sendError(response: Response, error: AtlasError): void {
-  if (error.retryAfterSeconds !== undefined) response.setHeader("Retry-After", String(error.retryAfterSeconds));
-  response.status(ERRORS[error.code].status).json({
+function restBody(error: AtlasError, requestId: string): object {
+  return {
     ok: false,
     error: error.code,
     message: error.message,
-    requestId: requestIdOf(response),
+    requestId,
     ...(error.details !== undefined && { details: error.details }),
     ...error.extensions,
-  });
+  };
 }
 
 /** Any error as one of the table; Express's and the body parser's carry a status and a type. */
-export function asAtlasError(thrown: unknown): AtlasError {
+function asAtlasError(thrown: unknown): AtlasError {
   if (thrown instanceof AtlasError) return thrown;
   const { type, status } = Object(thrown) as { type?: unknown; status?: unknown };
   if (type === "entity.too.large")
@@ -43,8 +47,4 @@ export function asAtlasError(thrown: unknown): AtlasError {
     return new AtlasError("invalid_input", "The request cannot be read", { cause: thrown });
   }
   return new AtlasError("internal_error", "Something went wrong on our side", { cause: thrown });
-}
-
-function requestIdOf(response: Response): string {
-  return String(response.locals["requestId"]);
 }

@@ -21,18 +21,22 @@ const LIST_SIZE = 200;
 const BODY_LIMIT = "1mb";
 const MAX_USER_ID_CHARACTERS = 200;
 
-/** The legacy API's routes for jobs, thin over the service. Who asks is settled before a body is read. */
+/**
+ * The legacy API's routes for jobs, thin over the service. Who asks is settled before a body is read. To be mounted at the
+ * root: each route is a full path, which the metrics show.
+ */
 export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: JobsRoutesOptions): Router {
   const router = Router();
   const signIn =
     (tenantFromQuery: boolean): RequestHandler =>
     async (request, response, next) => {
       const credentials = credentialsOf(request.headers);
-      const queried = tenantFromQuery && request.headers["x-tenant-id"] === undefined;
-      const tenantIds = queried
-        ? [...queryValues(request, "org_id"), ...queryValues(request, "orgId")]
-        : credentials.tenantIds;
-      response.locals["viewer"] = await authenticator.authenticate({ ...credentials, tenantIds });
+      const inHeader = credentials.tenantIds.some((id) => id.trim() !== "");
+      response.locals["viewer"] = await authenticator.authenticate(
+        tenantFromQuery && !inHeader
+          ? { ...credentials, tenantIds: queryValues(request, "org_id", "orgId") }
+          : credentials,
+      );
       next();
     };
   const answerJob = (response: Response, job: Job): void => {
@@ -41,10 +45,10 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
   };
 
   router
-    .route("/list")
+    .route("/v1/jobs/list")
     .get(signIn(true), async (request, response) => {
       const viewer = viewerOf(response);
-      const userId = oneUserId([...queryValues(request, "user_id"), ...queryValues(request, "userId")]);
+      const userId = oneUserId(queryValues(request, "user_id", "userId"));
       const page = await jobs.list(viewer, { first: LIST_SIZE });
       const items = page.jobs.map((job) => toJobItem(job, legacyStatusNames));
       response.json({ ok: true, org_id: viewer.tenantId, user_id: userId, items, ts: new Date() });
@@ -52,7 +56,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
     .all(onlyMethods("GET, HEAD"));
 
   router
-    .route("/")
+    .route("/v1/jobs")
     .post(signIn(false), ...jsonBody(BODY_LIMIT), async (request, response) => {
       const { value: job } = await jobs.create(viewerOf(response), createBody(request.body), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
@@ -62,7 +66,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
     .all(onlyMethods("POST"));
 
   router
-    .route("/:id")
+    .route("/v1/jobs/:id")
     .get(signIn(false), async (request, response) => {
       const job = await jobs.get(viewerOf(response), jobId(request));
       response.json({ ok: true, job: toJobItem(job, legacyStatusNames) });
@@ -75,7 +79,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
 
   for (const change of ["cancel", "retry"] as const) {
     router
-      .route(`/:id/${change}`)
+      .route(`/v1/jobs/:id/${change}`)
       .post(signIn(false), async (request, response) => {
         const { value: job } = await jobs[change](viewerOf(response), jobId(request));
         answerJob(response, job);
@@ -103,9 +107,11 @@ function jobId(request: Request): string {
   return id;
 }
 
-function queryValues(request: Request, name: string): string[] {
-  const value: unknown = request.query[name];
-  return (Array.isArray(value) ? value : [value]).filter((one): one is string => typeof one === "string" && one !== "");
+/** What the query gives under any of these names, however often; a name without a value gives nothing. */
+function queryValues(request: Request, ...names: string[]): string[] {
+  return names
+    .flatMap((name): unknown => request.query[name])
+    .filter((one): one is string => typeof one === "string" && one !== "");
 }
 
 function oneUserId(given: string[]): string | null {

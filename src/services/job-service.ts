@@ -129,6 +129,7 @@ export class JobService {
     path: readonly (string | number)[],
     onAllowance: OnAllowance,
   ): Promise<Changed<Job>> {
+    mayChange(viewer);
     const { value, eventCursor } = await this.admit(viewer, [parseCreateJob(raw, path)], onAllowance);
     const [job] = value;
     if (job === undefined) throw new Error("a create returned no job");
@@ -145,6 +146,7 @@ export class JobService {
     path: readonly (string | number)[],
     onAllowance: OnAllowance,
   ): Promise<Changed<Job[]>> {
+    mayChange(viewer);
     if (raw.length < 1 || raw.length > MAX_CREATES) {
       throw invalidInput([{ path: path.join("."), message: `must be 1–${MAX_CREATES} jobs, got ${raw.length}` }]);
     }
@@ -229,7 +231,6 @@ export class JobService {
     inputs: readonly CreateJobInput[],
     onAllowance: OnAllowance,
   ): Promise<Changed<Job[]>> {
-    mayChange(viewer);
     const { allowance, error } = await this.createLimit.take(viewer);
     if (allowance !== null) onAllowance(allowance);
     if (error !== null) throw error;

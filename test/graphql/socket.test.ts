@@ -70,7 +70,7 @@ describe("the socket", () => {
   });
 
   it("refuses another path, another protocol, a foreign origin and a message over 128 KiB", async () => {
-    const failure = async (socket: WebSocket) => String(((await once(socket, "error")) as [Error])[0].message);
+    const failure = async (socket: WebSocket) => ((await once(socket, "error")) as [Error])[0].message;
     expect(await failure(new WebSocket(`${api.wsUrl}/other`))).toContain("404");
     expect(await failure(open({ origin: "https://evil.example" }))).toContain("403");
     const same = open({ origin: api.url });

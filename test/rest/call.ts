@@ -1,0 +1,59 @@
+import type { JobItem } from "../../src/rest/job-representation.js";
+import type { TestApi } from "../support/api.js";
+
+/** An answer of the legacy API; `body` is what the route promises, or the contract's error body. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  body: AnswerBody;
+}
+
+/** A job as JSON has it. */
+type Item = { [Field in keyof JobItem]: JobItem[Field] extends Date | null ? string | null : JobItem[Field] };
+
+interface AnswerBody {
+  ok?: boolean;
+  id?: string;
+  status?: string;
+  job?: Item;
+  org_id?: string;
+  user_id?: string | null;
+  items?: Item[];
+  ts?: string;
+  error?: string;
+  message?: string;
+  requestId?: string;
+  details?: { path: string; message: string }[];
+}
+
+/**
+ * Sends a request, and checks what holds for every answer: JSON, never cached, named.
+ * @param body text or bytes go as they are, anything else as JSON.
+ */
+export async function call(
+  api: Pick<TestApi, "url">,
+  method: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: unknown,
+): Promise<Answer> {
+  const raw = typeof body === "string" || body instanceof Uint8Array || body instanceof ReadableStream;
+  const response = await fetch(api.url + path, {
+    method,
+    headers,
+    ...(body !== undefined && { body: raw ? (body as BodyInit) : JSON.stringify(body), duplex: "half" }),
+  });
+  const text = await response.text();
+  expect(response.headers.get("content-type")).toBe("application/json; charset=utf-8");
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  expect(response.headers.get("x-request-id")).toMatch(/^[\w.-]{1,100}$/);
+  return { status: response.status, headers: response.headers, body: JSON.parse(text) as AnswerBody };
+}
+
+/** Checks an error's status, code and body, of which nothing may be missing and nothing more be said. */
+export function expectError({ status, headers, body }: Answer, expected: number, error: string): void {
+  expect({ status, error: body.error, ok: body.ok }).toEqual({ status: expected, error, ok: false });
+  expect(body.message).toEqual(expect.any(String));
+  expect(body.requestId).toBe(headers.get("x-request-id"));
+  expect(Object.keys(body).filter((key) => key !== "details")).toEqual(["ok", "error", "message", "requestId"]);
+}
