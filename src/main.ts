@@ -18,7 +18,7 @@ import { createMetrics } from "./metrics.js";
 import { createServer } from "./server.js";
 import { CreateLimit } from "./services/create-limit.js";
 import { JobService } from "./services/job-service.js";
-import { Worker } from "./worker/worker.js";
+import { startWorker } from "./worker/worker.js";
 
 /** The composition root: opens what the role needs, in order, and ends it in the opposite one. */
 async function start(config: Config, log: Logger): Promise<{ stop(): Promise<void> }> {
@@ -66,7 +66,7 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     const worker =
       handlers === null
         ? null
-        : new Worker({
+        : startWorker({
             database,
             databaseUrl: url,
             hints,

@@ -9,92 +9,132 @@ export interface BeatSetup {
   /** The statement, and its parameters. */
   beat: string;
   values: unknown[];
+  /** The statement that ends the worker; its parameter is the first of `values`. */
   signOff: string;
   beatMs: number;
+  /** A gap between beats that breaks their row, in ms. */
+  silentMs: number;
+  /**
+   * Memory shared with the worker, whose event loop may be too busy to receive messages: `[0]` the start of the last
+   * successful beat (`process.hrtime.bigint`), `[1]` the same and `[2]` the start of the unbroken row of beats that it
+   * belongs to (`Date.now`; 0: none). The latter two are the wall clock's, which unlike the other one goes on while
+   * the machine sleeps, as the database's does.
+   */
+  times: BigInt64Array;
 }
 
 /** A job that the database says this worker holds. */
 export interface BeatenJob {
   id: string;
   attempt: number;
+  /** Its cancellation was asked for. */
   cancel: boolean;
 }
 
-export type BeatMessage =
-  { kind: "beat"; startedAt: bigint; held: BeatenJob[] } | { kind: "missed"; message: string } | { kind: "signedOff" };
+export type BeatMessage = { kind: "beat"; startedAt: bigint; held: BeatenJob[] } | { kind: "missed"; message: string };
 
 export type BeatCommand = "now" | "signOff";
 
-const CONNECT_TIMEOUT_MS = 3_000;
+// Short enough for another try before the worker gives its jobs up.
+const ANSWER_TIMEOUT_MS = 3_000;
+const RETRY_MIN_MS = 100;
 
-const { url, role, beat, values, signOff, beatMs } = workerData as BeatSetup;
+const { url, role, beat, values, signOff, beatMs, silentMs, times } = workerData as BeatSetup;
 let client: pg.Client | null = null;
+let asked = false;
 let ended = false;
-let running = false;
-let again = false;
+let wake = (): void => undefined;
+
+parentPort?.on("message", (command: BeatCommand) => {
+  asked = true;
+  ended ||= command === "signOff";
+  wake();
+});
+await live();
+
+async function live(): Promise<void> {
+  await beatUntilEnded();
+  await transact(signOff, values.slice(0, 1)).catch(() => undefined);
+  await client?.end().catch(() => undefined);
+  parentPort?.close();
+}
+
+async function beatUntilEnded(): Promise<void> {
+  for (let failures = 0; !ended;) {
+    asked = false;
+    const startedAt = process.hrtime.bigint();
+    const startedOn = BigInt(Date.now());
+    try {
+      const held = await transact<BeatenJob>(beat, values);
+      record(startedAt, startedOn);
+      failures = 0;
+      post({ kind: "beat", startedAt, held });
+    } catch (error) {
+      Atomics.store(times, 2, 0n);
+      failures += 1;
+      post({ kind: "missed", message: error instanceof Error ? error.message : String(error) });
+    }
+    await pause(failures === 0 ? beatMs : Math.min(RETRY_MIN_MS * 2 ** failures, beatMs));
+  }
+}
+
+function record(startedAt: bigint, startedOn: bigint): void {
+  const gap = startedOn - Atomics.load(times, 1);
+  const unbroken = Atomics.load(times, 2) !== 0n && gap >= 0n && gap <= BigInt(silentMs);
+  Atomics.store(times, 0, startedAt);
+  Atomics.store(times, 1, startedOn);
+  if (!unbroken) Atomics.store(times, 2, startedOn);
+}
+
+async function pause(delayMs: number): Promise<void> {
+  if (asked) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, delayMs);
+    wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
 
 async function transact<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[]): Promise<Row[]> {
-  if (client === null) {
-    const fresh = new pg.Client({
-      connectionString: url,
-      application_name: "atlas-jobs beat",
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: CONNECT_TIMEOUT_MS,
-    });
-    fresh.on("error", () => (client = null));
-    await fresh.connect();
-    client = fresh;
-  }
-  const open = client;
+  const open = client ?? (await connect());
   try {
-    await open.query("begin");
-    await open.query("select set_config('role', $1, true)", [role]);
+    // The role holds for this transaction alone: behind a transaction pooler the connection is everybody's.
+    await open.query(`begin; set local role ${open.escapeIdentifier(role)}`);
     const { rows } = await open.query<Row>(sql, parameters);
     await open.query("commit");
     return rows;
   } catch (error) {
-    client = null;
-    open.end().catch(() => undefined);
+    forget(open);
     throw error;
   }
 }
 
-async function tick(): Promise<void> {
-  if (running) {
-    again = true;
-    return;
+async function connect(): Promise<pg.Client> {
+  const fresh = new pg.Client({
+    connectionString: url,
+    application_name: "atlas-jobs beat",
+    connectionTimeoutMillis: ANSWER_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    keepAlive: true,
+  });
+  fresh.on("error", () => forget(fresh));
+  try {
+    await fresh.connect();
+  } catch (error) {
+    forget(fresh);
+    throw error;
   }
-  running = true;
-  do {
-    again = false;
-    const startedAt = process.hrtime.bigint();
-    try {
-      post({ kind: "beat", startedAt, held: await transact<BeatenJob>(beat, values) });
-    } catch (error) {
-      post({ kind: "missed", message: error instanceof Error ? error.message : String(error) });
-    }
-  } while (again && !ended);
-  running = false;
+  client = fresh;
+  return fresh;
+}
+
+function forget(broken: pg.Client): void {
+  if (client === broken) client = null;
+  broken.end().catch(() => undefined);
 }
 
 function post(message: BeatMessage): void {
   parentPort?.postMessage(message);
 }
-
-const timer = setInterval(() => void tick(), beatMs);
-parentPort?.on("message", (command: BeatCommand) => {
-  if (command === "now") {
-    void tick();
-    return;
-  }
-  ended = true;
-  clearInterval(timer);
-  transact(signOff, values.slice(0, 1))
-    .catch(() => undefined)
-    .then(() => client?.end())
-    .finally(() => {
-      post({ kind: "signedOff" });
-      parentPort?.close();
-    });
-});
-void tick();

@@ -1,165 +1,131 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database, Transaction } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
-import { type Handler, type HandlerContext, type Handlers, type Json, PermanentError } from "../handlers/handler.js";
-import type { Logger } from "../log.js";
+import type { Handlers, JsonObject } from "../handlers/handler.js";
 import { checkpoint } from "../queue/checkpoint.js";
 import { complete } from "../queue/complete.js";
 import { fail } from "../queue/fail.js";
-import type { HeldJob } from "../queue/held-job.js";
-import type { Job, JobStatus } from "../queue/job.js";
+import type { JobStatus } from "../queue/job.js";
 import { release } from "../queue/release.js";
 import { retryDelayMs } from "../queue/retry-policy.js";
+import type { Attempt } from "./attempt.js";
+import { contextOf, handlerOf } from "./context.js";
 import type { WorkerIntervals } from "./intervals.js";
-import { type Outcome, outcomeOfReturn, outcomeOfThrow, storable } from "./outcome.js";
+import { type Outcome, outcomeOfRefusal, outcomeOfReturn, outcomeOfStop, outcomeOfThrow } from "./outcome.js";
+import { Outage } from "./outage.js";
 import { StopReason } from "./stop-reason.js";
 
 export interface ExecutorOptions {
   database: Database;
   hints: Hints;
   handlers: Handlers;
-  workerId: string;
   /** For jobs without a timeout of their own. */
   jobTimeoutMs: number;
   intervals: WorkerIntervals;
-  log: Logger;
+  /** Fires when the worker has ended: what is not settled by then is left to the other workers' rescue. */
+  over: AbortSignal;
 }
 
-/** An attempt in this worker's hands. */
-export interface Attempt {
-  readonly job: Job;
-  /** `process.hrtime.bigint()` once the claim was known. */
-  readonly claimedAt: bigint;
-  readonly abort: AbortController;
-  readonly log: Logger;
-}
+/** The statuses that an attempt can end in: `queued` for another one. */
+export type EndStatus = Exclude<JobStatus, "running">;
 
-/** Runs one attempt from claim to settlement: context → handler → outcome → settle. Never throws. */
+// Data exceptions and exceeded limits: trying the same again cannot succeed.
+const REFUSED_SQLSTATE = /^(22|54)/;
+
+/** Runs one attempt, in steps: handler → outcome → settlement → log. */
 export class Executor {
   constructor(private readonly options: ExecutorOptions) {}
 
-  begin(job: Job): Attempt {
-    const { log } = this.options;
-    return {
-      job,
-      claimedAt: process.hrtime.bigint(),
-      abort: new AbortController(),
-      log: log.child({ jobId: job.id, tenantId: job.tenantId, jobType: job.jobType, attempt: job.attempt }),
-    };
-  }
-
-  /** @returns the status that the job reached; null when this worker had lost it. */
-  async execute(attempt: Attempt): Promise<JobStatus | null> {
+  /**
+   * Never throws.
+   * @returns the status that the job reached; null when this worker had lost it or could not write it.
+   */
+  async execute(attempt: Attempt): Promise<EndStatus | null> {
     const startedAt = performance.now();
     const outcome = await this.run(attempt);
     const status = await this.settle(attempt, outcome);
-    const { kind, ...rest } = outcome;
-    const detail = kind === "failed" ? { ...rest } : {};
+    const durationMs = Math.round(performance.now() - startedAt);
+    const { kind, ...detail } = outcome;
     attempt.log.info(
-      { outcome: kind, status, durationMs: Math.round(performance.now() - startedAt), ...detail },
-      status === null ? "the job was lost to another worker" : "attempt ended",
+      { outcome: kind, status, durationMs, ...(kind === "failed" && detail) },
+      status === null ? "the attempt was lost, nothing is changed" : "the attempt has ended",
     );
     return status;
   }
 
   private async run(attempt: Attempt): Promise<Outcome> {
-    const { job, abort } = attempt;
-    const timeoutMs = job.timeoutMs ?? this.options.jobTimeoutMs;
-    const timer = setTimeout(
-      () => abort.abort(new StopReason("timeout", `The attempt ran past its timeout of ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+    const timeoutMs = attempt.job.timeoutMs ?? this.options.jobTimeoutMs;
+    const timeout = new StopReason("timeout", `The attempt ran past its timeout of ${timeoutMs} ms`);
+    const timer = setTimeout(() => attempt.stop(timeout), timeoutMs);
+    const ended = new AbortController();
+    const handled = this.callHandler(attempt);
     try {
-      const handler = this.handlerOf(job.jobType);
-      const output = Promise.resolve().then(() => handler(job.input as Record<string, Json>, this.contextOf(attempt)));
-      return outcomeOfReturn(await Promise.race([output, this.cutOff(attempt)]));
-    } catch (error) {
-      return outcomeOfThrow(error, abort.signal);
+      return await Promise.race([handled, this.cutOff(attempt, handled, ended.signal)]);
     } finally {
       clearTimeout(timer);
+      ended.abort();
     }
   }
 
-  private handlerOf(jobType: string): Handler {
-    const handler = this.options.handlers.get(jobType);
-    if (handler === undefined)
-      throw new PermanentError(`There is no handler for the job type ${jobType}`, "unknown_job_type");
-    return handler;
+  private async callHandler(attempt: Attempt): Promise<Outcome> {
+    const { handlers } = this.options;
+    const keep = (value: unknown) => this.transact(attempt, (tx) => checkpoint(tx, attempt.held, value));
+    try {
+      const handler = handlerOf(handlers, attempt.job.jobType);
+      return outcomeOfReturn(await handler(attempt.job.input as JsonObject, contextOf(attempt, handlers, keep)));
+    } catch (error) {
+      return outcomeOfThrow(error, attempt.signal);
+    }
   }
 
-  private contextOf({ job, abort, log }: Attempt): HandlerContext {
-    const held = this.heldOf(job);
-    const within = (workId: string, jobType: string, own: boolean): HandlerContext => {
-      let calls = 0;
-      return {
-        jobId: job.id,
-        tenantId: job.tenantId,
-        jobType,
-        attempt: job.attempt,
-        maxAttempts: job.maxAttempts,
-        workId,
-        signal: abort.signal,
-        log,
-        checkpointed: own ? (job.checkpoint as Json) : null,
-        checkpoint: async (value) => {
-          if (!own) throw new Error("a handler inside another has no checkpoint of its own");
-          const kept = storable(value, "checkpoint");
-          if (await this.asWorker((tx) => checkpoint(tx, held, kept))) return;
-          const lost = new StopReason("lost", "The job was lost to another worker");
-          abort.abort(lost);
-          throw lost;
-        },
-        run: async (innerType, input, step = ++calls) =>
-          storable(
-            await this.handlerOf(innerType)(input, within(`${workId}.${step}`, innerType, false)),
-            "output",
-          ) as Json,
-      };
-    };
-    return within(job.id, job.jobType, true);
-  }
-
-  /** Rejects some time after the signal has fired, for a handler that does not heed it. */
-  private async cutOff({ abort, log }: Attempt): Promise<never> {
-    const { signal } = abort;
+  /** Ends the wait for a handler that goes on for some time after its signal has fired. */
+  private async cutOff({ signal, log }: Attempt, handled: Promise<Outcome>, ended: AbortSignal): Promise<Outcome> {
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-    await sleep(this.options.intervals.cutOffMs, undefined, { ref: false });
-    log.warn("the handler ignored its signal and was cut off");
-    throw signal.reason;
+    await sleep(this.options.intervals.cutOffMs, undefined, { signal: ended, ref: false });
+    const reason = signal.reason as StopReason;
+    log.warn({ reason: reason.code }, "the handler ignores its signal and is no longer waited for");
+    void handled.then(({ kind }) => log.warn({ outcome: kind }, "a handler no longer waited for has ended; ignored"));
+    return outcomeOfStop(reason);
   }
 
-  private async settle(attempt: Attempt, outcome: Outcome): Promise<JobStatus | null> {
-    const { job, abort, log } = attempt;
-    const { intervals, hints } = this.options;
-    const held = this.heldOf(job);
-    for (let failures = 0; outcome.kind !== "lost"; failures += 1) {
+  /** Writes the outcome; while the database is away again and again, as the job stays ours until it says otherwise. */
+  private async settle(attempt: Attempt, outcome: Outcome): Promise<EndStatus | null> {
+    const { intervals, over } = this.options;
+    const outage = new Outage("writing the attempt's end", attempt.log, intervals);
+    let ending = outcome;
+    while (ending.kind !== "lost" && !attempt.lost && !over.aborted) {
       try {
-        const status = await this.asWorker((tx) => {
-          if (outcome.kind === "completed") return complete(tx, held, outcome.output);
-          if (outcome.kind === "released") return release(tx, held);
-          return fail(tx, held, { ...outcome, retryDelayMs: retryDelayMs(job.attempt) });
-        });
-        hints.send("events", ...(status === "queued" && outcome.kind === "released" ? (["queued"] as const) : []));
+        const status = await this.write(attempt, ending);
+        outage.succeeded();
         return status;
       } catch (error) {
-        // While the database is away the job stays ours until another worker takes it: then there is nothing to write.
-        if (isLost(abort.signal)) return null;
-        log.warn({ err: error }, "the attempt's end is not written yet");
-        await sleep(Math.min(intervals.retryMinMs * 2 ** failures, intervals.retryMaxMs));
+        if (isRefusal(error)) ending = outcomeOfRefusal(ending, error.message);
+        await sleep(outage.failed(error), undefined, { signal: over, ref: false }).catch(() => undefined);
       }
     }
     return null;
   }
 
-  private heldOf(job: Job): HeldJob {
-    return { tenantId: job.tenantId, id: job.id, workerId: this.options.workerId, attempt: job.attempt };
+  private async write(attempt: Attempt, ending: Exclude<Outcome, { kind: "lost" }>): Promise<EndStatus | null> {
+    const { held } = attempt;
+    const status = await this.transact(attempt, (tx) => {
+      if (ending.kind === "completed") return complete(tx, held, ending.output);
+      if (ending.kind === "released") return release(tx, held);
+      return fail(tx, held, { ...ending, retryDelayMs: retryDelayMs(held.attempt) });
+    });
+    if (status !== null) this.options.hints.send("events");
+    // A failed attempt's next one is not due yet.
+    if (status === "queued" && ending.kind === "released") this.options.hints.send("queued");
+    return status as EndStatus | null;
   }
 
-  private asWorker<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
-    return this.options.database.transaction({ role: "worker", actor: `worker:${this.options.workerId}` }, work);
+  private transact<T>({ held }: Attempt, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return this.options.database.transaction({ role: "worker", actor: `worker:${held.workerId}` }, work);
   }
 }
 
-function isLost(signal: AbortSignal): boolean {
-  return signal.reason instanceof StopReason && signal.reason.code === "lost";
+function isRefusal(error: unknown): error is Error {
+  return (
+    error instanceof Error && "code" in error && typeof error.code === "string" && REFUSED_SQLSTATE.test(error.code)
+  );
 }

@@ -1,18 +1,19 @@
 /** How often a worker does what, and how long it waits, in milliseconds. */
 export interface WorkerIntervals {
-  /** Looks for jobs, without a hint. */
+  /** Looks for jobs at least so often, without a hint. */
   pollMs: number;
   beatMs: number;
-  /** Without a successful beat for so long a worker takes its jobs for lost. */
+  /** Without a successful beat for so long a worker takes its jobs for lost, and claims none. */
   silentMs: number;
-  /** A worker without a beat for so long is dead to the others. */
+  /** A worker without a beat for so long is dead to the others. Well above `silentMs`, so that it stops before. */
   deadMs: number;
   makeDueMs: number;
   rescueMs: number;
   foldMs: number;
   pruneMs: number;
-  /** A handler that ignores its signal for so long is cut off. */
+  /** A handler that ignores its signal for so long is no longer waited for. */
   cutOffMs: number;
+  /** The first wait after a failure of the database; it doubles up to `retryMaxMs`. */
   retryMinMs: number;
   retryMaxMs: number;
 }

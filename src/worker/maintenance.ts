@@ -7,6 +7,7 @@ import { makeDue } from "../queue/make-due.js";
 import { prune } from "../queue/prune.js";
 import { rescue } from "../queue/rescue.js";
 import type { WorkerIntervals } from "./intervals.js";
+import { Outage } from "./outage.js";
 
 export interface MaintenanceOptions {
   database: Database;
@@ -36,6 +37,7 @@ export class Maintenance {
     this.loops = this.steps().map((step) => this.loop(step));
   }
 
+  /** Resolves when the steps under way are over. */
   async stop(): Promise<void> {
     this.stopped.abort();
     await Promise.all(this.loops);
@@ -63,6 +65,7 @@ export class Maintenance {
             rescue(tx, {
               deadAfterMs: intervals.deadMs,
               defaultTimeoutMs: jobTimeoutMs,
+              // A handler that ignores its signal is cut off by then, and the end of its attempt written.
               graceMs: intervals.cutOffMs + intervals.beatMs,
             }),
           );
@@ -92,15 +95,18 @@ export class Maintenance {
   }
 
   private async loop(step: Step): Promise<void> {
+    const { intervals, log } = this.options;
     const { signal } = this.stopped;
+    const outage = new Outage(`maintenance step ${step.name}`, log, intervals);
     while (!signal.aborted) {
-      let more = false;
+      let waitMs: number;
       try {
-        more = await step.take();
+        waitMs = (await step.take()) ? 0 : step.everyMs;
+        outage.succeeded();
       } catch (error) {
-        this.options.log.warn({ err: error, step: step.name }, "maintenance failed; it is tried again");
+        waitMs = Math.max(outage.failed(error), step.everyMs);
       }
-      if (!more) await sleep(step.everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+      if (waitMs > 0) await sleep(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 

@@ -1,15 +1,15 @@
 import { StopReason } from "./stop-reason.js";
+import { storable } from "./storable.js";
 
 /** How an attempt ended. */
 export type Outcome =
   | { kind: "completed"; output: unknown }
   | { kind: "failed"; code: string; message: string; permanent: boolean }
-  /** Taken away: there is nothing to write. */
+  /** Taken away, or given up while the database was away: nothing is written. */
   | { kind: "lost" }
   /** Cut short by a shutdown: to be handed back. */
   | { kind: "released" };
 
-const MAX_OUTPUT_BYTES = 1024 * 1024;
 const MAX_MESSAGE_CHARACTERS = 2_000;
 
 /** What a handler returned, if PostgreSQL can hold it as JSON. */
@@ -17,43 +17,51 @@ export function outcomeOfReturn(output: unknown): Outcome {
   try {
     return { kind: "completed", output: storable(output, "output") };
   } catch (error) {
-    return failed("invalid_output", error instanceof Error ? error.message : String(error), true);
+    return outcomeOfError(error);
   }
 }
 
 /** What a handler threw, in view of why its signal fired, if it did. */
 export function outcomeOfThrow(error: unknown, signal: AbortSignal): Outcome {
-  const reason: unknown = signal.aborted ? signal.reason : null;
-  if (reason instanceof StopReason) {
-    if (reason.code === "lost") return { kind: "lost" };
-    if (reason.code === "shutdown") return { kind: "released" };
-    return failed(reason.code, reason.message, false);
-  }
-  const { code, permanent } = Object(error) as { code?: unknown; permanent?: unknown };
-  return failed(
-    typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : "handler_error",
-    error instanceof Error ? error.message : String(error),
-    permanent === true,
-  );
+  const reason: unknown = signal.reason;
+  return reason instanceof StopReason ? outcomeOfStop(reason) : outcomeOfError(error);
 }
 
-/**
- * A value as JSON that PostgreSQL can hold; undefined becomes null.
- * @throws with `what` and the bound when it cannot
- */
-export function storable(value: unknown, what: string): unknown {
-  const json = JSON.stringify(value ?? null) as string | undefined;
-  if (json === undefined) throw new Error(`the ${what} must be a JSON value`);
-  if (Buffer.byteLength(json) > MAX_OUTPUT_BYTES)
-    throw new Error(`the ${what} must be at most ${MAX_OUTPUT_BYTES} bytes as JSON`);
-  // JSON.stringify writes NUL and lone surrogates as escapes, which jsonb refuses.
-  if (/(^|[^\\])(\\\\)*\\u(0000|d[89a-f][0-9a-f]{2})/.test(json)) {
-    throw new Error(`the ${what} must not contain NUL characters or lone surrogates`);
-  }
-  return JSON.parse(json);
+/** How an attempt ends whose handler was stopped. */
+export function outcomeOfStop({ code, message }: StopReason): Outcome {
+  if (code === "lost") return { kind: "lost" };
+  if (code === "shutdown") return { kind: "released" };
+  return { kind: "failed", code, message, permanent: false };
 }
 
-function failed(code: string, message: string, permanent: boolean): Outcome {
-  const clean = message.toWellFormed().replaceAll("\0", "\uFFFD").slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed();
-  return { kind: "failed", code, message: clean, permanent };
+/** What is left of an outcome that PostgreSQL refused to hold, as in a database whose encoding is not UTF-8. */
+export function outcomeOfRefusal(refused: Outcome, reason: string): Outcome {
+  const message = storableText(`PostgreSQL cannot hold it: ${reason}`);
+  return refused.kind === "failed"
+    ? { ...refused, message }
+    : { kind: "failed", code: "invalid_output", message, permanent: true };
+}
+
+function outcomeOfError(error: unknown): Outcome {
+  try {
+    const { code, message, name, permanent } = Object(error) as Record<string, unknown>;
+    return {
+      kind: "failed",
+      code: typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : "handler_error",
+      message: storableText([message, code, name].find(isText) ?? String(error)),
+      permanent: permanent === true,
+    };
+  } catch {
+    // Anything can be thrown: an object without a text form, or with a getter that throws.
+    return { kind: "failed", code: "handler_error", message: "The handler's error cannot be read", permanent: false };
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
+/** Text that PostgreSQL can hold, bounded. Cutting it may halve a pair of surrogates. */
+function storableText(text: string): string {
+  return text.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed().replaceAll("\0", "\uFFFD");
 }

@@ -6,13 +6,16 @@ import type { Hints } from "../database/hints.js";
 import type { Handlers } from "../handlers/handler.js";
 import type { Logger } from "../log.js";
 import { claim } from "../queue/claim.js";
-import type { JobStatus } from "../queue/job.js";
+import { Attempt } from "./attempt.js";
+import { Attempts } from "./attempts.js";
 import { Beat } from "./beat.js";
 import type { BeatenJob } from "./beat-thread.js";
-import { type Attempt, Executor } from "./executor.js";
+import { type EndStatus, Executor } from "./executor.js";
 import { INTERVALS, type WorkerIntervals } from "./intervals.js";
+import { ClaimLoop } from "./loop.js";
 import { Maintenance } from "./maintenance.js";
 import { StopReason } from "./stop-reason.js";
+import { endStrays } from "./strays.js";
 
 export interface WorkerOptions {
   database: Database;
@@ -31,161 +34,131 @@ export interface WorkerOptions {
   intervals?: Partial<WorkerIntervals>;
 }
 
-/** What a worker has done since its start. */
-export type WorkerStats = Record<"claimed" | "lost" | JobStatus, number>;
+/** Attempts since the start: claimed, by the status they ended in, and lost, whose end was not this worker's to write. */
+export type WorkerStats = Record<"claimed" | "lost" | EndStatus, number>;
+
+/** Starts a worker. It registers itself, claims and maintains the queue from now on, whether the database is there or not. */
+export function startWorker(options: WorkerOptions): Worker {
+  return new Worker(options);
+}
 
 /** Claims jobs that it has handlers for, never more than it has free slots, and runs them. */
 export class Worker {
   readonly id = randomUUID();
-  readonly stats: WorkerStats = { claimed: 0, lost: 0, queued: 0, running: 0, completed: 0, failed: 0, canceled: 0 };
-  private readonly attempts = new Map<string, { attempt: Attempt; ended: Promise<void> }>();
+  readonly stats: WorkerStats = { claimed: 0, lost: 0, queued: 0, completed: 0, failed: 0, canceled: 0 };
+  private readonly attempts = new Attempts();
+  private readonly over = new AbortController();
   private readonly intervals: WorkerIntervals;
   private readonly log: Logger;
   private readonly executor: Executor;
   private readonly beat: Beat;
+  private readonly loop: ClaimLoop;
   private readonly maintenance: Maintenance;
-  private readonly loop: Promise<void>;
   private readonly stopHints: (() => void)[];
-  private readonly draining = new AbortController();
-  private hinted = false;
-  private wake: (() => void) | null = null;
+  private endingStrays = false;
+  private drained: Promise<void> | null = null;
 
   constructor(private readonly options: WorkerOptions) {
-    const { database, databaseUrl, hints, handlers } = options;
+    const { database, databaseUrl, hints, handlers, concurrency } = options;
     this.intervals = { ...INTERVALS, ...options.intervals };
     this.log = options.log.child({ workerId: this.id });
-    this.executor = new Executor({ ...options, workerId: this.id, intervals: this.intervals, log: this.log });
+    const parts = { ...options, intervals: this.intervals, log: this.log };
+    this.executor = new Executor({ ...parts, over: this.over.signal });
     this.beat = new Beat({
+      ...parts,
       url: databaseUrl,
       role: database.roleName("worker"),
       worker: { id: this.id, name: `${hostname()}:${process.pid}`, jobTypes: [...handlers.keys()] },
-      intervals: this.intervals,
-      log: this.log,
-      onBeat: (held, startedAt) => this.heed(held, startedAt),
-      onSilence: () => this.abortAll(new StopReason("lost", "The worker could not reach the database in time")),
+      onBeat: (held, askedAt) => this.heed(held, askedAt),
+      onSilence: () => this.attempts.stopAll(new StopReason("lost", "The worker cannot reach the database")),
     });
-    this.maintenance = new Maintenance({
-      ...options,
-      intervals: this.intervals,
-      log: this.log,
-      unbrokenMs: () => this.beat.unbrokenMs,
+    this.loop = new ClaimLoop({
+      ...parts,
+      claim: (limit) => this.claim(limit),
+      freeSlots: () => concurrency - this.running,
+      // Nobody would rescue the jobs of a worker that was never seen, and a silent one is about to lose its own.
+      ready: () => !this.beat.silent,
     });
-    this.stopHints = [hints.on("queued", () => this.look()), hints.on("canceling", () => this.beat.beatNow())];
-    this.loop = this.run();
+    void this.beat.registered.then(() => this.loop.wake());
+    this.maintenance = new Maintenance({ ...parts, unbrokenMs: () => this.beat.unbrokenMs });
+    this.stopHints = [hints.on("queued", () => this.loop.wake()), hints.on("canceling", () => this.beat.beatNow())];
   }
 
   /** How many jobs run now. */
   get running(): number {
-    return this.attempts.size;
+    return this.attempts.count;
   }
 
   /**
-   * Stops claiming, lets running jobs end within the grace, hands back the rest, and signs off. Bounded by the grace and
-   * some seconds.
+   * Stops claiming, lets running jobs end within the grace, fires the signals of the rest and hands them back, and signs
+   * off. Bounded by the grace and some seconds, whatever the handlers and the database do.
    */
-  async drain(): Promise<void> {
-    this.draining.abort();
-    this.wake?.();
-    await this.loop;
-    await Promise.race([this.allEnded(), sleep(this.options.shutdownGraceMs, undefined, { ref: false })]);
+  drain(): Promise<void> {
+    return (this.drained ??= this.end());
+  }
+
+  private async end(): Promise<void> {
+    const { shutdownGraceMs } = this.options;
+    const idle = this.loop.stop().then(() => this.attempts.allEnded());
+    await within(shutdownGraceMs, idle);
     if (this.running > 0) {
       this.log.warn({ running: this.running }, "handing back jobs that have not ended in time");
-      this.abortAll(new StopReason("shutdown", "The worker is shutting down"));
-      // Handlers that ignore the signal are cut off; with the database away there is nobody to hand back to.
-      await Promise.race([this.allEnded(), sleep(2 * this.intervals.cutOffMs, undefined, { ref: false })]);
+      this.attempts.stopAll(new StopReason("shutdown", "The worker is shutting down"));
+      // Handlers that ignore the signal are cut off, and their jobs' release takes a moment.
+      await within(this.intervals.cutOffMs * 1.5, idle);
     }
+    this.over.abort();
     for (const stop of this.stopHints) stop();
-    await this.maintenance.stop();
+    await within(this.intervals.cutOffMs, this.maintenance.stop());
     await this.beat.end();
   }
 
-  /** Ends without a word, as a crash would; what runs goes on unheeded. For tests. */
-  async crash(): Promise<void> {
-    this.draining.abort();
-    this.wake?.();
-    for (const stop of this.stopHints) stop();
-    await this.beat.kill();
-    await this.maintenance.stop();
-  }
-
-  private async run(): Promise<void> {
-    await Promise.race([this.beat.registered, this.drainBegun()]);
-    let failures = 0;
-    while (!this.draining.signal.aborted) {
-      const free = this.options.concurrency - this.running;
-      try {
-        this.hinted = false;
-        const claimed = free === 0 ? 0 : await this.claim(free);
-        failures = 0;
-        // A batch that filled every slot leaves none to claim for: the next attempt to end wakes the loop.
-        if (claimed === 0 || claimed === free) await this.pause(this.intervals.pollMs);
-      } catch (error) {
-        const delayMs = Math.min(this.intervals.retryMinMs * 2 ** failures++, this.intervals.retryMaxMs);
-        this.log.warn({ err: error, delayMs }, "cannot claim jobs");
-        await sleep(delayMs, undefined, { signal: this.draining.signal }).catch(() => undefined);
-      }
-    }
-  }
-
   private async claim(limit: number): Promise<number> {
-    const jobTypes = [...this.options.handlers.keys()];
-    const jobs = await this.options.database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
-      claim(tx, { workerId: this.id, jobTypes, limit }),
+    const { database, handlers, hints } = this.options;
+    const jobs = await database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
+      claim(tx, { workerId: this.id, jobTypes: [...handlers.keys()], limit }),
     );
+    // Too late for a worker that has ended: they are rescued once it has signed off.
+    if (this.over.signal.aborted) return 0;
     for (const job of jobs) {
-      const attempt = this.executor.begin(job);
-      // An earlier attempt of the same job may still be ending here.
-      const key = `${job.id}:${job.attempt}`;
-      const ended = this.executor.execute(attempt).then((status) => {
-        this.stats[status ?? "lost"] += 1;
-        this.attempts.delete(key);
-        this.look();
-      });
-      this.attempts.set(key, { attempt, ended });
+      const attempt = new Attempt(job, this.id, this.log);
+      void this.attempts.add(attempt, this.execute(attempt)).then(() => this.loop.wake());
     }
     this.stats.claimed += jobs.length;
-    if (jobs.length > 0) this.options.hints.send("events");
+    if (jobs.length > 0) hints.send("events");
     return jobs.length;
   }
 
-  /** Fires the signals of jobs that are to be canceled, and of those that the database no longer says are ours. */
-  private heed(held: readonly BeatenJob[], startedAt: bigint): void {
-    const ours = new Map(held.map((job) => [job.id, job]));
-    for (const { attempt } of this.attempts.values()) {
-      const job = ours.get(attempt.job.id);
-      if (job?.attempt !== attempt.job.attempt) {
-        if (attempt.claimedAt < startedAt) {
-          attempt.abort.abort(new StopReason("lost", "The job was lost to another worker"));
-        }
-      } else if (job.cancel) {
-        attempt.abort.abort(new StopReason("canceled", "The job was canceled"));
+  private async execute(attempt: Attempt): Promise<void> {
+    const status = await this.executor.execute(attempt);
+    this.stats[status ?? "lost"] += 1;
+  }
+
+  /** Acts on what a beat has brought from the database. */
+  private heed(held: readonly BeatenJob[], askedAt: bigint): void {
+    const strays = this.attempts.heed(held, askedAt);
+    if (strays.length > 0 && !this.loop.claiming && !this.over.signal.aborted) void this.endStrays(strays);
+  }
+
+  private async endStrays(strays: readonly BeatenJob[]): Promise<void> {
+    if (this.endingStrays) return;
+    this.endingStrays = true;
+    try {
+      const ended = await endStrays(this.options.database, this.id, strays);
+      if (ended > 0) {
+        this.log.warn({ jobs: ended }, "handed back jobs that this worker had lost sight of");
+        this.options.hints.send("queued", "events");
       }
+    } catch (error) {
+      this.log.warn({ err: error }, "jobs that this worker has lost sight of stay with it until the next beat");
     }
+    this.endingStrays = false;
   }
+}
 
-  private abortAll(reason: StopReason): void {
-    for (const { attempt } of this.attempts.values()) attempt.abort.abort(reason);
-  }
-
-  private async allEnded(): Promise<void> {
-    await Promise.all([...this.attempts.values()].map(({ ended }) => ended));
-  }
-
-  private look(): void {
-    this.hinted = true;
-    this.wake?.();
-  }
-
-  private async pause(delayMs: number): Promise<void> {
-    if (this.hinted || this.draining.signal.aborted) return;
-    const wait = new AbortController();
-    this.wake = () => wait.abort();
-    await sleep(delayMs, undefined, { signal: wait.signal }).catch(() => undefined);
-    this.wake = null;
-  }
-
-  private async drainBegun(): Promise<void> {
-    const { signal } = this.draining;
-    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-  }
+/** Waits for `work`, but not longer than `boundMs`. */
+async function within(boundMs: number, work: Promise<void>): Promise<void> {
+  const bound = new AbortController();
+  await Promise.race([work, sleep(boundMs, undefined, { signal: bound.signal, ref: false }).catch(() => undefined)]);
+  bound.abort();
 }

@@ -1,0 +1,47 @@
+import type { Logger } from "../log.js";
+import type { HeldJob } from "../queue/held-job.js";
+import type { Job } from "../queue/job.js";
+import { StopReason } from "./stop-reason.js";
+
+/** One attempt of a job in this worker's hands, from its claim to its settlement. */
+export class Attempt {
+  /** `process.hrtime.bigint()` once the claim was known. */
+  readonly claimedAt = process.hrtime.bigint();
+  readonly held: HeldJob;
+  readonly log: Logger;
+  private readonly stopper = new AbortController();
+  private known = true;
+
+  constructor(
+    readonly job: Job,
+    workerId: string,
+    log: Logger,
+  ) {
+    const { id, tenantId, jobType, attempt } = job;
+    this.held = { tenantId, id, workerId, attempt };
+    this.log = log.child({ jobId: id, tenantId, jobType, attempt });
+  }
+
+  /** The handler's. Fires with a `StopReason`, the first one given. */
+  get signal(): AbortSignal {
+    return this.stopper.signal;
+  }
+
+  /** Whether the database has said that the attempt is over or another worker's. */
+  get lost(): boolean {
+    return !this.known;
+  }
+
+  /** Fires the handler's signal, unless it has fired. */
+  stop(reason: StopReason): void {
+    this.stopper.abort(reason);
+  }
+
+  /** The database says that the attempt is not this worker's: there is nothing left to write. */
+  lose(): StopReason {
+    this.known = false;
+    const reason = new StopReason("lost", "The job was lost to another worker");
+    this.stop(reason);
+    return reason;
+  }
+}

@@ -1,0 +1,49 @@
+import type { Attempt } from "./attempt.js";
+import type { BeatenJob } from "./beat-thread.js";
+import { StopReason } from "./stop-reason.js";
+
+/** The attempts in a worker's hands. */
+export class Attempts {
+  private readonly open = new Map<string, { attempt: Attempt; ended: Promise<void> }>();
+
+  get count(): number {
+    return this.open.size;
+  }
+
+  /** Keeps an attempt until `settled` resolves, and resolves when it is gone. */
+  async add(attempt: Attempt, settled: Promise<void>): Promise<void> {
+    const key = keyOf(attempt.job);
+    const ended = settled.finally(() => this.open.delete(key));
+    this.open.set(key, { attempt, ended });
+    await ended;
+  }
+
+  /**
+   * Fires the signals of the attempts that are to be canceled, and of those that the database did not count as this
+   * worker's at `askedAt` (`process.hrtime.bigint`) or later, if they had been claimed by then.
+   * @returns the jobs that the database counts as this worker's, but that are not here.
+   */
+  heed(held: readonly BeatenJob[], askedAt: bigint): BeatenJob[] {
+    const ours = new Map(held.map((job) => [keyOf(job), job]));
+    for (const [key, { attempt }] of this.open) {
+      const job = ours.get(key);
+      if (job?.cancel === true) attempt.stop(new StopReason("canceled", "The job was canceled"));
+      if (job === undefined && attempt.claimedAt < askedAt) attempt.lose();
+    }
+    return held.filter((job) => !this.open.has(keyOf(job)));
+  }
+
+  stopAll(reason: StopReason): void {
+    for (const { attempt } of this.open.values()) attempt.stop(reason);
+  }
+
+  /** Resolves when each attempt that is here now has ended. */
+  async allEnded(): Promise<void> {
+    await Promise.all([...this.open.values()].map(({ ended }) => ended));
+  }
+}
+
+/** An earlier attempt of the same job may still be ending here. */
+function keyOf({ id, attempt }: { id: string; attempt: number }): string {
+  return `${id}:${attempt}`;
+}

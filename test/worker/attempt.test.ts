@@ -1,0 +1,201 @@
+import { type Handler, type HandlerContext, type Json, PermanentError } from "../../src/handlers/handler.js";
+import { asSuperuser } from "../support/database.js";
+import { createRig, type Rig } from "./rig.js";
+
+const REFUSE_SECRETS = `
+  create function refuse_secrets() returns trigger language plpgsql as $$
+  begin
+    if new.output = '"secret"' then raise exception 'no secrets' using errcode = 'untranslatable_character'; end if;
+    return new;
+  end $$;
+  create trigger refuse_secrets before update on jobs for each row execute function refuse_secrets()`;
+
+let rig: Rig;
+let handle: Handler;
+beforeAll(async () => {
+  rig = await createRig();
+  rig.work({ RUN: (...given) => handle(...given) });
+});
+afterAll(() => rig.close());
+
+/** Runs one job by a handler of its own and waits until it is not running. */
+async function run(handler: Handler, options: Parameters<Rig["enqueue"]>[1] = {}) {
+  handle = handler;
+  const id = await rig.enqueue("RUN", options);
+  return rig.jobThat(id, "was run", ({ status, attempt }) => attempt > 0 && status !== "running");
+}
+
+function throwAny(thrown: unknown): never {
+  throw thrown;
+}
+
+describe("a handler that returns", () => {
+  it.each<[string, Handler, Json]>([
+    ["nothing", () => undefined, null],
+    ["a value", () => ({ answer: [42, "ü", null] }), { answer: [42, "ü", null] }],
+    ["a promise", () => Promise.resolve("later"), "later"],
+    ["what has a JSON form", () => ({ at: new Date(0), gone: undefined }), { at: "1970-01-01T00:00:00.000Z" }],
+    ["a backslash before u0000", () => "\\u0000 \\\\ud800", "\\u0000 \\\\ud800"],
+    ["a megabyte", () => "x".repeat(1024 * 1024 - 2), "x".repeat(1024 * 1024 - 2)],
+  ])("completes the job with %s as its output", async (_, handler, output) => {
+    const job = await run(handler);
+    expect(job).toMatchObject({ status: "completed", attempt: 1, error: null });
+    expect(job.output).toEqual(output);
+  });
+
+  const circular: Record<string, unknown> = {};
+  circular["self"] = circular;
+  let deep: unknown = 1;
+  for (let level = 0; level < 50_000; level += 1) deep = [deep];
+  it.each<[string, unknown, RegExp]>([
+    ["a symbol", Symbol("s"), /must be a JSON value, got a symbol/],
+    ["a bigint", { n: 1n }, /must be a JSON value: /],
+    ["a circle", circular, /must be a JSON value: /],
+    ["too many levels", deep, /must be a JSON value: /],
+    ["a NUL", { "a\0": 1 }, /must not contain NUL characters or lone surrogates/],
+    ["a lone surrogate", ["\\\ud800"], /must not contain NUL characters or lone surrogates/],
+    ["more than a megabyte", "x".repeat(1024 * 1024), /must be at most 1048576 bytes as JSON, got 1048578/],
+  ])("fails for good with %s, which no output can hold", async (_, output, message) => {
+    const job = await run(() => output);
+    expect(job).toMatchObject({ status: "failed", attempt: 1, output: null, error: { code: "invalid_output" } });
+    expect(job.error?.message).toMatch(message);
+  });
+
+  it("fails for good with an output that PostgreSQL refuses", async () => {
+    await asSuperuser(REFUSE_SECRETS, rig.superuserUrl);
+    const job = await run(() => "secret");
+    expect(job).toMatchObject({ status: "failed", attempt: 1, error: { code: "invalid_output" } });
+    expect(job.error?.message).toBe("PostgreSQL cannot hold it: no secrets");
+  });
+});
+
+describe("a handler that throws", () => {
+  it("is tried again after a back-off, its error kept meanwhile", async () => {
+    const job = await run(() => {
+      throw Object.assign(new Error("no luck"), { code: "bad_luck" });
+    });
+    expect(job).toMatchObject({ status: "queued", attempt: 1, finishedAt: null });
+    expect(job.error).toMatchObject({ code: "bad_luck", message: "no luck", attempt: 1 });
+    const delayMs = job.runAt.getTime() - job.updatedAt.getTime();
+    expect(delayMs).toBeGreaterThan(8_900);
+    expect(delayMs).toBeLessThan(11_100);
+  });
+
+  it("fails the job at its last attempt", async () => {
+    const job = await run(() => Promise.reject(new Error("no luck")), { maxAttempts: 1 });
+    expect(job).toMatchObject({ status: "failed", error: { code: "handler_error", message: "no luck" } });
+  });
+
+  it("has its job completed when a later attempt succeeds", async () => {
+    const id = await rig.enqueue("FLAKY");
+    const worker = rig.work({
+      FLAKY: (_, { attempt }) => (attempt === 1 ? Promise.reject(new Error("first")) : attempt),
+    });
+    await rig.jobThat(id, "failed once", ({ error }) => error !== null);
+    await rig.rows("update jobs set run_at = clock_timestamp() where id = $1 and status = 'queued'", [id]);
+    rig.hints.send("queued");
+    expect(await rig.finished(id)).toMatchObject({ status: "completed", attempt: 2, output: 2, error: null });
+    await worker.drain();
+    expect(await rig.statuses(id)).toEqual(["queued", "running", "queued", "running", "completed"]);
+    expect(worker.stats).toMatchObject({ claimed: 2, queued: 1, completed: 1 });
+  });
+
+  it.each<[string, unknown, string]>([
+    ["a PermanentError", new PermanentError("never", "no_way"), "no_way"],
+    ["any error that is permanent", Object.assign(new Error("never"), { permanent: true }), "handler_error"],
+    ["an object that is permanent", { message: "never", code: "no_way", permanent: true }, "no_way"],
+  ])("fails the job at once with %s", async (_, thrown, code) => {
+    const job = await run(() => throwAny(thrown));
+    expect(job).toMatchObject({ status: "failed", attempt: 1, error: { code, message: "never" } });
+  });
+
+  const unreadable = Object.defineProperty({}, "message", {
+    get() {
+      throw new Error("no");
+    },
+  });
+  it.each<[string, unknown, string, string]>([
+    ["a string", "oops", "handler_error", "oops"],
+    ["nothing", undefined, "handler_error", "undefined"],
+    ["a symbol", Symbol("s"), "handler_error", "Symbol(s)"],
+    ["no text form", Object.create(null), "handler_error", "The handler's error cannot be read"],
+    ["a getter that throws", unreadable, "handler_error", "The handler's error cannot be read"],
+    ["a code that is no snake_case", Object.assign(new Error("x"), { code: "ECONNREFUSED" }), "handler_error", "x"],
+    ["a code but no message", Object.assign(new Error(""), { code: "EPIPE" }), "handler_error", "EPIPE"],
+    ["text that PostgreSQL cannot hold", new Error("a\0b\ud800c"), "handler_error", "a\uFFFDb\uFFFDc"],
+    [
+      "a message cut within a character",
+      new Error(`${"x".repeat(1999)}😀`),
+      "handler_error",
+      `${"x".repeat(1999)}\uFFFD`,
+    ],
+    ["a long message", new Error("x".repeat(9_999)), "handler_error", "x".repeat(2_000)],
+  ])("keeps %s as a code and a message", async (_, thrown, code, message) => {
+    const job = await run(() => throwAny(thrown), { maxAttempts: 1 });
+    expect(job.error).toMatchObject({ code, message });
+  });
+});
+
+describe("a handler's context", () => {
+  it("tells of the job", async () => {
+    let seen: Partial<HandlerContext> = {};
+    const job = await run((_, context) => void (seen = context), { maxAttempts: 7 });
+    expect(seen).toMatchObject({
+      jobId: job.id,
+      workId: job.id,
+      tenantId: rig.tenantId,
+      jobType: job.jobType,
+      attempt: 1,
+      maxAttempts: 7,
+      checkpointed: null,
+    });
+    expect(seen.signal?.aborted).toBe(false);
+    expect(seen.log?.bindings()).toMatchObject({ jobId: job.id, tenantId: rig.tenantId, attempt: 1 });
+  });
+
+  it("keeps a checkpoint for the next attempt", async () => {
+    const id = await rig.enqueue("RESUMES");
+    const worker = rig.work({
+      RESUMES: async (_, { checkpointed, checkpoint }) => {
+        if (checkpointed !== null) return checkpointed;
+        await checkpoint({ page: 1 });
+        await checkpoint({ page: 2 });
+        throw new Error("interrupted");
+      },
+    });
+    await rig.jobThat(id, "failed once", ({ error }) => error !== null);
+    await rig.rows("update jobs set run_at = clock_timestamp() where id = $1 and status = 'queued'", [id]);
+    expect(await rig.finished(id)).toMatchObject({ attempt: 2, output: { page: 2 } });
+    await worker.drain();
+  });
+
+  it("refuses a checkpoint that PostgreSQL cannot hold", async () => {
+    const job = await run((_, { checkpoint }) => checkpoint("\0"));
+    expect(job).toMatchObject({ status: "failed", error: { code: "invalid_checkpoint" } });
+  });
+
+  it("runs other handlers inside the job, each under a name of its own", async () => {
+    const seen: Pick<HandlerContext, "workId" | "jobType" | "jobId">[] = [];
+    const worker = rig.work({
+      OUTER: async (_, { run: runInner }) => [
+        await runInner("INNER", { n: 1 }),
+        await runInner("INNER", { n: 2 }),
+        await runInner("INNER", { n: 7 }, 7),
+      ],
+      INNER: ({ n }, context) => {
+        seen.push(context);
+        return { n, ...(context.checkpointed as object) };
+      },
+    });
+    const id = await rig.enqueue("OUTER");
+    expect(await rig.finished(id)).toMatchObject({ output: [{ n: 1 }, { n: 2 }, { n: 7 }] });
+    expect(seen.map(({ workId }) => workId)).toEqual([`${id}.1`, `${id}.2`, `${id}.7`]);
+    expect(seen[0]).toMatchObject({ jobId: id, jobType: "INNER" });
+    await worker.drain();
+  });
+
+  it("fails for good when it asks for a handler that is not there", async () => {
+    const job = await run((_, context) => context.run("NOBODY", {}));
+    expect(job).toMatchObject({ status: "failed", error: { code: "unknown_job_type" } });
+  });
+});
