@@ -1,7 +1,7 @@
 import type { EmailMessage } from "./email-message.js";
 
 /** A mail ready to go. */
-export interface Mail extends EmailMessage {
+interface Mail extends EmailMessage {
   /** An address, or a name and an address. */
   from: string;
   /** With its angle brackets; the same each time this mail is sent. */
