@@ -10,6 +10,8 @@ export interface NewJob {
   runAt: Date | null;
   /** null: the default of 4. */
   maxAttempts: number | null;
+  /** Unique in the tenant as long as the job is kept; null: none. */
+  idempotencyKey: string | null;
 }
 
 const DEFAULT_MAX_ATTEMPTS = 4;
@@ -19,6 +21,7 @@ const DEFAULT_MAX_ATTEMPTS = 4;
  * refuses to pass the limit however many creates run at once.
  * @param dailyLimit null: no limit.
  * @returns the jobs in the order given; null when the day's limit would be passed.
+ * @throws the driver's unique_violation when another create has taken an idempotency key meanwhile: see `isKeyTaken`.
  */
 export async function enqueue(
   tx: Transaction,
@@ -42,6 +45,11 @@ export async function enqueue(
   });
 }
 
+/** Whether a create failed because a job with its idempotency key has come into being since `findReplays` looked. */
+export function isKeyTaken(error: unknown): boolean {
+  return error instanceof Error && "constraint" in error && error.constraint === "jobs_idempotency_key";
+}
+
 const ENQUEUE = `/* queue.enqueue */
 with usage as (
   insert into daily_usage as u (tenant_id, user_id, day, used)
@@ -51,11 +59,11 @@ with usage as (
   where $4::int is null or u.used + excluded.used <= $4::int
   returning used
 )
-insert into jobs (tenant_id, id, job_type, priority, input, run_at, max_attempts, created_by)
+insert into jobs (tenant_id, id, job_type, priority, input, run_at, max_attempts, idempotency_key, created_by)
 select $1::uuid, new.id, new."jobType", new.priority, new.input,
-  greatest(new."runAt", date_trunc('milliseconds', now())), coalesce(new."maxAttempts", $6::int), $2::uuid
+  greatest(new."runAt", date_trunc('milliseconds', now())), coalesce(new."maxAttempts", $6::int), new."idempotencyKey", $2::uuid
 from jsonb_to_recordset($5::jsonb) as new (
-  id uuid, "jobType" text, priority int, input jsonb, "runAt" timestamptz, "maxAttempts" int
+  id uuid, "jobType" text, priority int, input jsonb, "runAt" timestamptz, "maxAttempts" int, "idempotencyKey" text
 )
 where exists (select from usage)
 returning *`;

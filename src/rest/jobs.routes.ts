@@ -58,7 +58,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
   router
     .route("/v1/jobs")
     .post(signIn(false), ...jsonBody(BODY_LIMIT), async (request, response) => {
-      const { value: job } = await jobs.create(viewerOf(response), createBody(request.body), [], (allowance) =>
+      const { value: job } = await jobs.create(viewerOf(response), createBody(request), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
       );
       response.json({ ok: true, id: job.id, status: job.status });
@@ -123,10 +123,13 @@ function oneUserId(given: string[]): string | null {
   return userId;
 }
 
-/** The body with `job_type`, the legacy API's other spelling, as `jobType`. */
-function createBody(body: unknown): unknown {
-  if (typeof body !== "object" || body === null || Array.isArray(body)) return body ?? {};
+/** The body with `job_type`, the legacy API's other spelling, as `jobType`, and the header's idempotency key. */
+function createBody(request: Request): unknown {
+  const body: unknown = request.body ?? {};
+  if (typeof body !== "object" || body === null || Array.isArray(body)) return body;
   const { job_type: other, ...rest } = body as Record<string, unknown>;
+  const key = request.get("idempotency-key");
+  if (key !== undefined) rest["idempotencyKey"] = key;
   if (other === undefined || other === null) return rest;
   if (rest["jobType"] != null && rest["jobType"] !== other) {
     throw invalidInput([{ path: "job_type", message: "must not differ from jobType" }]);

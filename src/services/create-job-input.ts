@@ -11,10 +11,13 @@ export interface CreateJobInput {
   runAt: Date | null;
   /** null: the queue's default. */
   maxAttempts: number | null;
+  /** null: none. */
+  idempotencyKey: string | null;
 }
 
 const YEAR_MS = 366 * 86_400_000;
 const MAX_JOB_TYPE_CHARACTERS = 100;
+const MAX_KEY_CHARACTERS = 200;
 
 const wholeNumber = (min: number, max: number) => {
   const message = `must be a whole number, ${min}–${max}`;
@@ -46,12 +49,22 @@ const runAt = z
   .refine((value) => !Number.isNaN(value.getTime()), "must be an ISO 8601 instant")
   .refine((value) => value.getTime() <= Date.now() + YEAR_MS, "must be at most 1 year ahead");
 
+const idempotencyKey = z
+  .string("must be text")
+  .refine(
+    (value) => value.length >= 1 && value.length <= MAX_KEY_CHARACTERS,
+    `must be 1–${MAX_KEY_CHARACTERS} characters`,
+  )
+  .refine((value) => !/\p{Cc}/u.test(value), "must not contain control characters")
+  .refine((value) => value.isWellFormed(), "must not contain a lone surrogate");
+
 const createJob = z.object({
   jobType,
   priority: wholeNumber(-(2 ** 31), 2 ** 31 - 1).default(0),
   input: input.default({}),
   runAt: runAt.nullable().default(null),
   maxAttempts: wholeNumber(1, 25).nullable().default(null),
+  idempotencyKey: idempotencyKey.nullable().default(null),
 });
 
 /**

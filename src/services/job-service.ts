@@ -10,7 +10,8 @@ import type { Feed } from "../feed/feed.js";
 import { startOf } from "../feed/position.js";
 import { cancel } from "../queue/cancel.js";
 import { deleteJob } from "../queue/delete.js";
-import { enqueue } from "../queue/enqueue.js";
+import { enqueue, isKeyTaken, type NewJob } from "../queue/enqueue.js";
+import { findReplays } from "../queue/find-replays.js";
 import type { Job, JobStatus } from "../queue/job.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { retry } from "../queue/retry.js";
@@ -65,6 +66,7 @@ export interface DailyJobs {
 export type OnAllowance = (allowance: Allowance) => void;
 
 const MAX_CREATES = 1000;
+const MAX_KEY_TRIES = 3;
 
 /** What a member can do with their tenant's jobs; the same on every surface. Each method acts for one viewer. */
 export class JobService {
@@ -118,10 +120,12 @@ export class JobService {
   }
 
   /**
-   * Creates one job.
+   * Creates one job. With an idempotency key that a create has had before it returns that one's job, at no cost of the
+   * day, or refuses when the input was another.
    * @param raw the create as the client sent it.
    * @param path where it stands in the request, for the errors.
-   * @throws AtlasError `missing_job_type`, `invalid_input`, `rate_limit_exceeded`, `daily_job_limit_exceeded`
+   * @throws AtlasError `missing_job_type`, `invalid_input`, `rate_limit_exceeded`, `daily_job_limit_exceeded`,
+   * `idempotency_conflict`
    */
   async create(
     viewer: Viewer,
@@ -151,6 +155,10 @@ export class JobService {
       throw invalidInput([{ path: path.join("."), message: `must be 1–${MAX_CREATES} jobs, got ${raw.length}` }]);
     }
     const inputs = raw.map((one, index) => parseCreateJob(one, [...path, index]));
+    const keys = inputs.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);
+    if (new Set(keys).size < keys.length) {
+      throw invalidInput([{ path: path.join("."), message: "must not give two jobs the same idempotencyKey" }]);
+    }
     return this.admit(viewer, inputs, onAllowance);
   }
 
@@ -235,18 +243,38 @@ export class JobService {
     if (allowance !== null) onAllowance(allowance);
     if (error !== null) throw error;
 
+    const jobs = inputs.map((input) => ({ id: randomUUID(), ...input }));
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.createOrReplay(viewer, jobs);
+      } catch (error) {
+        // The create that took the key meanwhile is committed: the next look finds its job.
+        if (!isKeyTaken(error) || tries === MAX_KEY_TRIES) throw error;
+      }
+    }
+  }
+
+  /** Creates the jobs whose idempotency keys are new, and gives the first job for the others. */
+  private async createOrReplay(viewer: Viewer, jobs: readonly NewJob[]): Promise<Changed<Job[]>> {
     const dailyLimit = DAILY_JOBS[viewer.seatType];
     const created = await this.act(viewer, async (tx) => {
-      const jobs = await enqueue(
-        tx,
-        { tenantId: viewer.tenantId, userId: viewer.userId, dailyLimit },
-        inputs.map((input) => ({ id: randomUUID(), ...input })),
-      );
-      if (jobs !== null) return { value: jobs, eventCursor: this.eventCursor(viewer, tx) };
+      const replays = await findReplays(tx, viewer.tenantId, jobs);
+      for (const [key, { same }] of replays) {
+        if (!same)
+          throw new AtlasError("idempotency_conflict", `The idempotency key ${key} was used with another input`);
+      }
+      const fresh = jobs.filter(({ idempotencyKey }) => !replays.has(idempotencyKey ?? ""));
+      const member = { tenantId: viewer.tenantId, userId: viewer.userId, dailyLimit };
+      const made = fresh.length === 0 ? [] : await enqueue(tx, member, fresh);
+      if (made !== null) {
+        const byId = new Map(made.map((job) => [job.id, job]));
+        const value = jobs.map(({ id, idempotencyKey }) => byId.get(id) ?? replays.get(idempotencyKey ?? "")?.job);
+        return { value: value.filter((job) => job !== undefined), eventCursor: this.eventCursor(viewer, tx) };
+      }
       const { used, retryAfterSeconds } = await readUsage(tx, viewer);
       throw new AtlasError(
         "daily_job_limit_exceeded",
-        `The ${viewer.seatType} seat allows ${dailyLimit} jobs a day (UTC); ${used} are used, ${inputs.length} asked for`,
+        `The ${viewer.seatType} seat allows ${dailyLimit} jobs a day (UTC); ${used} are used, ${fresh.length} asked for`,
         { retryAfterSeconds },
       );
     });

@@ -55,6 +55,7 @@ export async function createRig() {
           input: given.input ?? {},
           runAt: given.runAt ?? null,
           maxAttempts: given.maxAttempts ?? null,
+          idempotencyKey: given.idempotencyKey ?? null,
         })),
       );
       for (const [index, { timeoutMs }] of jobs.entries()) {

@@ -58,4 +58,12 @@ export class CreateJobInputType {
 
   @Field(() => Int, { nullable: true, description: "Attempts at most, 1–25. Default: 4." })
   maxAttempts?: number | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "1–200 characters, yours to choose. Sent again with the same job type, priority and input it returns the first job, " +
+      "with another input it is refused: so a create whose answer was lost can be repeated.",
+  })
+  idempotencyKey?: string | null;
 }
