@@ -239,9 +239,9 @@ export class JobService {
     inputs: readonly CreateJobInput[],
     onAllowance: OnAllowance,
   ): Promise<Changed<Job[]>> {
-    const { allowance, error } = await this.createLimit.take(viewer);
+    const { allowance, error: refusal } = await this.createLimit.take(viewer);
     if (allowance !== null) onAllowance(allowance);
-    if (error !== null) throw error;
+    if (refusal !== null) throw refusal;
 
     const jobs = inputs.map((input) => ({ id: randomUUID(), ...input }));
     for (let tries = 1; ; tries += 1) {
