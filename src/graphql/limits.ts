@@ -22,7 +22,7 @@ const limitSize: ValidationRule = (context: ValidationContext) => ({
         tooComplex(`An operation may have ${MAX_ROOT_FIELDS} root fields, this one has ${rootFields}`),
       );
     }
-    const depth = depthOf(context, operation.selectionSet, new Set());
+    const depth = depthOf(context, operation.selectionSet, new Map());
     if (depth > MAX_DEPTH) {
       context.reportError(tooComplex(`An operation may be ${MAX_DEPTH} levels deep, this one is ${depth}`));
     }
@@ -51,24 +51,28 @@ function countRootFields(
   return count;
 }
 
-/** Introspection, which nests by its nature, counts as one level. */
+/**
+ * Introspection, which nests by its nature, counts as one level. Each fragment is walked once: spread twice in each
+ * other, thirty of them would otherwise be walked a thousand million times.
+ */
 function depthOf(
   context: ValidationContext,
   set: SelectionSetNode,
-  within: ReadonlySet<FragmentDefinitionNode>,
+  known: Map<FragmentDefinitionNode, number>,
 ): number {
   let deepest = 0;
   for (const selection of set.selections) {
     let depth = 1;
     if (selection.kind === Kind.FRAGMENT_SPREAD) {
       const fragment = context.getFragment(selection.name.value);
-      // A fragment within itself is another rule's business.
-      if (!fragment || within.has(fragment)) continue;
-      depth = depthOf(context, fragment.selectionSet, new Set(within).add(fragment));
+      if (!fragment) continue;
+      // Ends a fragment within itself, which is another rule's business.
+      if (!known.has(fragment)) known.set(fragment, 0).set(fragment, depthOf(context, fragment.selectionSet, known));
+      depth = known.get(fragment) ?? 0;
     } else if (selection.kind === Kind.INLINE_FRAGMENT) {
-      depth = depthOf(context, selection.selectionSet, within);
+      depth = depthOf(context, selection.selectionSet, known);
     } else if (selection.selectionSet !== undefined && !selection.name.value.startsWith("__")) {
-      depth = 1 + depthOf(context, selection.selectionSet, within);
+      depth = 1 + depthOf(context, selection.selectionSet, known);
     }
     deepest = Math.max(deepest, depth);
   }

@@ -6,14 +6,24 @@ import { JobStatusChangeResolver } from "./resolvers/job-status-change.resolver.
 import { JobResolver } from "./resolvers/job.resolver.js";
 import { ViewerResolver } from "./resolvers/viewer.resolver.js";
 
+const ROOTS = [
+  "What can be read, over HTTP.",
+  "What can be changed, over HTTP.",
+  "What can be watched, over WebSocket (graphql-transport-ws).",
+];
+
 /** The schema, from the decorated classes; the inputs' bounds are the services' business. */
-export function createSchema(): Promise<GraphQLSchema> {
-  return buildSchema({
+export async function createSchema(): Promise<GraphQLSchema> {
+  const schema = await buildSchema({
     resolvers: [JobResolver, ViewerResolver, JobMutationResolver, JobStatusChangeResolver],
     validate: false,
     // Asked for by the library, and never used: every subscription brings its own stream.
     pubSub: { publish: unused, subscribe: unused },
   });
+  // The library has no place for these.
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  for (const [index, description] of ROOTS.entries()) Object.assign(roots[index] ?? {}, { description });
+  return schema;
 }
 
 function unused(): never {

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -6,6 +7,7 @@ import {
   type FormattedExecutionResult,
   getOperationAST,
   GraphQLError,
+  type GraphQLFormattedError,
   type GraphQLSchema,
   parse,
   validate,
@@ -34,6 +36,8 @@ export interface SocketServerOptions {
 
 interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
   viewer?: Viewer;
+  /** Names the connection in logs and errors. */
+  requestId?: string;
 }
 /** An `ExecutionResult`, whose own type is at odds with exact optional properties. */
 interface Result {
@@ -47,6 +51,7 @@ const MAX_PAYLOAD_BYTES = 128 * 1024;
 const INIT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 12_000;
 const MAX_OPERATIONS = 100;
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const CLOSE_BOUND_MS = 1_000;
 const MEMBERSHIP_CHECK_MS = 2_000;
 /** The longest that a timer can be set for. */
@@ -81,7 +86,8 @@ export class SocketServer {
       onSubscribe: (context, _id, payload) => this.prepare(context, payload),
       onOperation: (_context, _id, _payload, _args, result) =>
         Symbol.asyncIterator in result ? withoutThrowing(result) : undefined,
-      onNext: (_context, _id, _payload, _args, result) => this.formatted(result),
+      onNext: ({ extra }, _id, _payload, _args, result) => this.formatted(result, extra.requestId ?? ""),
+      onError: ({ extra }, _id, _payload, errors) => this.formattedErrors(errors, extra.requestId ?? ""),
     };
     this.served = useServer(serverOptions, this.sockets, KEEP_ALIVE_MS);
   }
@@ -101,6 +107,12 @@ export class SocketServer {
         client
           .removeAllListeners("error")
           .on("error", (error) => this.options.log.debug({ err: error }, "socket error"));
+        // Whoever sends and does not read what comes back would fill our memory with answers.
+        for (const sent of ["message", "ping"]) {
+          client.on(sent, () => {
+            if (client.bufferedAmount > MAX_BUFFERED_BYTES) client.terminate();
+          });
+        }
       });
     });
   }
@@ -129,6 +141,7 @@ export class SocketServer {
   }
 
   private async connect({ connectionParams, extra }: SocketContext): Promise<boolean> {
+    extra.requestId = randomUUID();
     try {
       const viewer = await this.options.authenticator.authenticate(credentialsOf(headersOf(connectionParams)));
       extra.viewer = viewer;
@@ -180,7 +193,7 @@ export class SocketServer {
         viewer: extra.viewer ?? null,
         jobs,
         onAllowance: () => undefined,
-        requestId: "",
+        requestId: extra.requestId ?? "",
       };
       return {
         schema,
@@ -198,11 +211,18 @@ export class SocketServer {
     }
   }
 
-  private formatted(result: Result): FormattedExecutionResult | undefined {
+  private formatted(result: Result, requestId: string): FormattedExecutionResult | undefined {
     if (result.errors === undefined) return undefined;
-    logUnknownErrors(this.options.log, "", result.errors);
-    const errors = result.errors.map((error) => formatError(error.toJSON(), error));
+    const errors = this.formattedErrors(result.errors, requestId);
     return result.data === undefined ? { errors } : { data: result.data, errors };
+  }
+
+  private formattedErrors(errors: readonly GraphQLError[], requestId: string): readonly GraphQLFormattedError[] {
+    logUnknownErrors(this.options.log, requestId, errors);
+    return errors.map((error) => {
+      const formatted = formatError(error.toJSON(), error);
+      return { ...formatted, extensions: { ...formatted.extensions, requestId } };
+    });
   }
 }
 

@@ -119,7 +119,12 @@ describe("clients", () => {
         return error;
       }
     };
-    const refused = [{ message: expect.stringContaining("subscriptions only"), extensions: { code: "BAD_REQUEST" } }];
+    const refused = [
+      {
+        message: expect.stringContaining("subscriptions only"),
+        extensions: { code: "BAD_REQUEST", requestId: expect.any(String) },
+      },
+    ];
     expect(await first(`{ viewer { userId } }`)).toMatchObject(refused);
     expect(await first(`mutation { createJob(input: {jobType: "X"}) { job { id } } }`)).toMatchObject(refused);
     expect(await first(`subscription {`)).toMatchObject([{ message: expect.stringContaining("Syntax Error") }]);
