@@ -1,19 +1,10 @@
 import { z } from "zod";
 import { AtlasError, type ErrorDetail } from "../errors.js";
+import type { NewJob } from "../queue/enqueue.js";
 import { jsonFault } from "./json-bounds.js";
 
-/** A create, checked. */
-export interface CreateJobInput {
-  jobType: string;
-  priority: number;
-  input: Record<string, unknown>;
-  /** null: now. */
-  runAt: Date | null;
-  /** null: the queue's default. */
-  maxAttempts: number | null;
-  /** null: none. */
-  idempotencyKey: string | null;
-}
+/** A create, checked: a new job but for its id. */
+export type CreateJobInput = Omit<NewJob, "id">;
 
 const YEAR_MS = 366 * 86_400_000;
 const MAX_JOB_TYPE_CHARACTERS = 100;

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { startApi, headersFor, type TestApi, type TestMember, tokenOf } from "../support/api.js";
+import { asSuperuser } from "../support/database.js";
 import { send } from "../support/graphql.js";
 
 /** An operation on both surfaces; `id` is the job that it is about. */
@@ -280,5 +281,16 @@ describe("transitions over REST and GraphQL", () => {
       owner.headers,
     );
     expect(errors?.[0]?.extensions["code"]).toBe(code);
+  });
+
+  it("refuse to delete a running job", async () => {
+    const id = await jobIn("queued");
+    await asSuperuser(
+      `update jobs set status = 'running', attempt = 1, worker_id = gen_random_uuid() where id = '${id}'`,
+      api.own.superuserUrl,
+    );
+    const remove = OPERATIONS.find(({ name }) => name === "delete")!;
+    expect(await rest(remove, id, owner.headers)).toMatchObject({ status: 409, error: "job_running" });
+    expect(await graphql(remove, id, owner.headers)).toMatchObject({ status: 200, code: "JOB_RUNNING" });
   });
 });
