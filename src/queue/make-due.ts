@@ -12,10 +12,11 @@ export async function makeDue(tx: Transaction): Promise<{ made: number; more: bo
   return { made, more: made === BATCH };
 }
 
+// now(), which is stable: an index cannot be read up to clock_timestamp(), and every future job would be looked at.
 const MAKE_DUE = `/* queue.make_due */
 with ripe as materialized (
   select tenant_id, id from jobs
-  where worker_id is null and run_at <= clock_timestamp() and not due and finished_at is null and status = 'queued'
+  where worker_id is null and run_at <= now() and not due and finished_at is null and status = 'queued'
   order by run_at limit $1
   for update skip locked
 )

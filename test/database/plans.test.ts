@@ -1,0 +1,73 @@
+import { randomUUID } from "node:crypto";
+import type { Session, Transaction } from "../../src/database/database.js";
+import { readEvents } from "../../src/feed/read-events.js";
+import { claim } from "../../src/queue/claim.js";
+import { makeDue } from "../../src/queue/make-due.js";
+import { asSuperuser, createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+
+let own: TestDatabase;
+let tenantId: string;
+let small: string;
+beforeAll(async () => {
+  own = await createTestDatabase();
+  ({ tenantId } = await createTenant(own.database));
+  ({ tenantId: small } = await createTenant(own.database));
+  await asSuperuser(
+    `insert into jobs (tenant_id, job_type) select '${small}', 'T0' from generate_series(1, 100);
+     insert into jobs (tenant_id, job_type, priority, run_at)
+     select '${tenantId}', 'T' || n % 3, n % 5, now() + (n % 2) * interval '1 day' from generate_series(1, 20000) n;
+     analyze`,
+    own.superuserUrl,
+  );
+});
+afterAll(() => own.drop());
+
+/** How PostgreSQL would run the statement that `work` sends, under row-level security. */
+async function planOf(session: Session, work: (tx: Transaction) => Promise<unknown>): Promise<string> {
+  let plan = "";
+  await own.database.transaction(session, async (tx) => {
+    const query = async <Row>(sql: string, values?: readonly unknown[]): Promise<Row[]> => {
+      const rows = await tx.query<Record<string, string>>(`explain (costs off) ${sql}`, values);
+      plan = rows.map((row) => Object.values(row)[0]).join("\n");
+      return [];
+    };
+    await work({ em: tx.em, watermark: tx.watermark, query });
+  });
+  return plan;
+}
+
+describe("under row-level security, with many rows", () => {
+  it("a list reads its page in the index's order", async () => {
+    const plan = await planOf({ role: "api", tenantId, actor: "user:me" }, (tx) =>
+      tx.query("select id from jobs where tenant_id = $1 order by priority desc, created_at desc, id desc limit 51", [
+        tenantId,
+      ]),
+    );
+    expect(plan).toContain("using jobs_list on jobs");
+    expect(plan).not.toMatch(/Sort|Seq Scan/);
+  });
+
+  it("a claim reads each type's head in the index's order", async () => {
+    const worker = { workerId: randomUUID(), jobTypes: ["T0", "T1"], limit: 10 };
+    const plan = await planOf(SYSTEM, (tx) => claim(tx, worker));
+    expect(plan).toContain("using jobs_claim on jobs");
+    expect(plan).not.toContain("Seq Scan");
+  });
+
+  it("the tail and a replay read on in the index's order", async () => {
+    for (const [tenant, index] of [
+      [null, "job_events_tail"],
+      [small, "job_events_replay"],
+    ] as const) {
+      const after = { position: 1n, id: 1n };
+      const plan = await planOf({ role: "feed" }, (tx) => readEvents(tx, { after, tenantId: tenant, limit: 500 }));
+      expect(plan).toContain(index);
+      expect(plan).not.toMatch(/Sort|Seq Scan/);
+    }
+  });
+
+  it("what becomes due is found without a look at the rest", async () => {
+    const plan = await planOf(SYSTEM, makeDue);
+    expect(plan).toMatch(/jobs_waiting_or_running\n.*Index Cond: .*run_at <= now\(\)/);
+  });
+});
