@@ -55,6 +55,7 @@ class DatabaseHints extends LocalHints {
   private client: Client | null = null;
   private closed = false;
   private failures = 0;
+  private asking: Promise<void> | null = null;
   private readonly unsent = new Set<Hint>();
   private sendTimer: NodeJS.Timeout | null = null;
   private pingTimer: NodeJS.Timeout | null = null;
@@ -77,19 +78,37 @@ class DatabaseHints extends LocalHints {
   override async close(): Promise<void> {
     this.closed = true;
     for (const timer of [this.sendTimer, this.pingTimer, this.reconnectTimer]) if (timer !== null) clearTimeout(timer);
-    if (this.client !== null) this.flush();
+    this.flush();
+    await this.asking;
     await this.client?.end().catch(() => undefined);
     await super.close();
   }
 
   private flush(): void {
     this.sendTimer = null;
-    const hints = [...this.unsent];
+    // A statement is under way: what has gathered goes out after it.
+    if (this.asking !== null) {
+      if (!this.closed) this.sendTimer = setTimeout(() => this.flush(), SEND_INTERVAL_MS).unref();
+      return;
+    }
+    const notify = [...this.unsent].map((hint) => `pg_notify('atlas_${hint}', '')`);
     // Hints that cannot be sent are dropped: the receivers poll.
     this.unsent.clear();
-    this.client
-      ?.query(`/* hints.send */ select ${hints.map((hint) => `pg_notify('atlas_${hint}', '')`).join(", ")}`)
-      .catch((error: unknown) => this.log.debug({ err: error }, "a hint was not sent"));
+    if (notify.length === 0) return;
+    this.ask(`/* hints.send */ select ${notify.join(", ")}`, (error) =>
+      this.log.debug({ err: error }, "a hint was not sent"),
+    );
+  }
+
+  /** One statement at a time: the driver is about to refuse a second one. */
+  private ask(sql: string, failed: (error: unknown) => void): void {
+    if (this.client === null || this.asking !== null) return;
+    this.asking = this.client
+      .query(sql)
+      .then(() => undefined, failed)
+      .finally(() => {
+        this.asking = null;
+      });
   }
 
   private async connect(): Promise<void> {
@@ -133,10 +152,7 @@ class DatabaseHints extends LocalHints {
     this.client = client;
     this.failures = 0;
     // A half-open connection says nothing: only a question that stays unanswered reveals it.
-    this.pingTimer = setInterval(
-      () => void client.query("/* hints.ping */ select 1").catch(lose),
-      PING_INTERVAL_MS,
-    ).unref();
+    this.pingTimer = setInterval(() => this.ask("/* hints.ping */ select 1", lose), PING_INTERVAL_MS).unref();
     // Whatever was hinted at while nobody listened.
     for (const hint of HINTS) this.listeners.emit(hint);
   }
