@@ -20,6 +20,8 @@ import { CreateLimit } from "./services/create-limit.js";
 import { JobService } from "./services/job-service.js";
 import { startWorker } from "./worker/worker.js";
 
+const SAME_SIGNAL_MS = 1_000;
+
 /** The composition root: opens what the role needs, in order, and ends it in the opposite one. */
 async function start(config: Config, log: Logger): Promise<{ stop(): Promise<void> }> {
   const opened: (() => Promise<void>)[] = [];
@@ -112,9 +114,14 @@ async function main(): Promise<void> {
 
   const service = await start(config, log);
   const stop = (signal: NodeJS.Signals): void => {
-    log.info({ signal }, "shutting down; a second signal ends at once");
-    for (const again of ["SIGTERM", "SIGINT"] as const)
-      process.removeAllListeners(again).on(again, () => process.exit(1));
+    log.info({ signal }, "shutting down; another signal ends at once");
+    const begunAt = performance.now();
+    for (const again of ["SIGTERM", "SIGINT"] as const) {
+      process.removeAllListeners(again).on(again, () => {
+        // npm passes a terminal's Ctrl-C on to a process that has had it already.
+        if (performance.now() - begunAt > SAME_SIGNAL_MS) process.exit(1);
+      });
+    }
     service.stop().then(() => process.exit(0), die);
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);

@@ -1,0 +1,130 @@
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+
+/** A small source that keeps every direction. */
+const KEPT = {
+  "src/errors.ts": "export const fault = 1;",
+  "src/log.ts": "export const log = 1;",
+  "src/database/database.ts": 'import { log } from "../log.js";\nexport const database = log;',
+  "src/auth/viewer.ts": 'import { database } from "../database/database.js";\nexport const viewer = database;',
+  "src/queue/job.ts":
+    'import { database } from "../database/database.js";\nexport const job = database;\nexport type Job = 1;',
+  "src/queue/claim.ts": 'import { job } from "./job.js";\nexport const claim = job;',
+  "src/feed/feed.ts": 'import { job } from "../queue/job.js";\nexport const feed = job;',
+  "src/handlers/handler.ts": 'import { log } from "../log.js";\nexport const handler = log;',
+  "src/services/service.ts": 'import { feed } from "../feed/feed.js";\nexport const service = feed;',
+  "src/worker/worker.ts":
+    'import { handler } from "../handlers/handler.js";\nimport { claim } from "../queue/claim.js";\nexport const worker = [handler, claim];',
+  "src/graphql/schema.ts":
+    'import type { Job } from "../queue/job.js";\nimport { service } from "../services/service.js";\nexport const schema = service as Job;',
+  "src/rest/routes.ts":
+    'import { fault } from "../errors.js";\nimport { service } from "../services/service.js";\nexport const routes = [fault, service];',
+  "src/main.ts": [
+    'import "express";',
+    'import { viewer } from "./auth/viewer.js";',
+    'import { schema } from "./graphql/schema.js";',
+    'import { routes } from "./rest/routes.js";',
+    'import { worker } from "./worker/worker.js";',
+    "export const all = [viewer, schema, routes, worker];",
+  ].join("\n"),
+};
+
+/** File → what is added to it, and the one rule that it breaks. */
+const PLANTED: [rule: string, file: string, code: string][] = [
+  ["errors-imports", "src/errors.ts", 'export * from "./queue/job.js";'],
+  ["database-imports", "src/database/pool.ts", 'export { fault } from "../handlers/handler.js";'],
+  ["auth-imports", "src/auth/member.ts", 'export { service } from "../services/service.js";'],
+  [
+    "queue-imports",
+    "src/queue/retry.ts",
+    'import type { feed } from "../feed/feed.js";\nexport type Feed = typeof feed;',
+  ],
+  ["feed-imports", "src/feed/tail.ts", 'export { claim } from "../queue/claim.js";'],
+  ["handlers-imports", "src/handlers/mail.ts", 'export { job } from "../queue/job.js";'],
+  ["services-imports", "src/services/mail.ts", 'export { handler } from "../handlers/handler.js";'],
+  ["worker-imports", "src/worker/loop.ts", 'export const late = () => import("../services/service.js");'],
+  ["graphql-imports", "src/graphql/other.ts", 'export { routes } from "../rest/routes.js";'],
+  [
+    "graphql-imports-types-only",
+    "src/graphql/value.ts",
+    'import { type Job, job } from "../queue/job.js";\nexport const one: Job = job;',
+  ],
+  [
+    "rest-imports",
+    "src/rest/other.ts",
+    'import type { schema } from "../graphql/schema.js";\nexport type Schema = typeof schema;',
+  ],
+  ["rest-imports-types-only", "src/rest/value.ts", 'export { job } from "../queue/job.js";'],
+  ["cli-imports", "src/cli/main.ts", 'export { all } from "../main.js";'],
+  ["client-imports", "src/client/client.ts", 'export { log } from "../log.js";'],
+  ["dashboard-imports", "src/dashboard/page.ts", 'export { job } from "../queue/job.js";'],
+  ["known-rooms", "src/utils/text.ts", 'export { log } from "../log.js";'],
+  ["services-imports", "src/services/fixture.ts", 'export { fixture } from "../../test/fixture.js";'],
+  ["no-orphans", "src/services/alone.ts", "export const alone = 1;"],
+  ["no-unresolvable", "src/services/missing.ts", 'export { nothing } from "./nothing.js";'],
+  ["not-to-dev-dep", "src/services/dev.ts", 'export { format } from "prettier";'],
+  ["no-non-package-json", "src/services/unlisted.ts", 'export { parse } from "acorn";'],
+];
+
+let copy: string;
+beforeEach(async () => {
+  copy = await mkdtemp(join(tmpdir(), "atlas-imports-"));
+  for (const file of [".dependency-cruiser.cjs", "package.json", "tsconfig.json"]) await cp(file, join(copy, file));
+  await symlink(resolve("node_modules"), join(copy, "node_modules"));
+  await add(KEPT);
+});
+afterEach(() => rm(copy, { recursive: true }));
+
+async function add(files: Record<string, string>): Promise<void> {
+  for (const [file, code] of Object.entries(files)) {
+    await mkdir(dirname(join(copy, file)), { recursive: true });
+    await writeFile(join(copy, file), `${code}\n`);
+  }
+}
+
+/** What `npm run imports` does, with each broken rule and the file that breaks it. */
+function check(...options: string[]): Promise<{ failed: boolean; broken: string[]; output: string }> {
+  const program = resolve("node_modules/dependency-cruiser/bin/dependency-cruiser.mjs");
+  return new Promise((done) => {
+    execFile(process.execPath, [program, "src", ...options], { cwd: copy }, (error, stdout, stderr) => {
+      const broken = [...stdout.matchAll(/error (\S+): (\S+)/g)].map(([, rule, file]) => `${rule} ${file}`);
+      done({ failed: error !== null, broken: broken.toSorted(), output: stdout + stderr });
+    });
+  });
+}
+
+describe("the check of import directions", () => {
+  it("passes a source that keeps them", async () => {
+    expect(await check()).toMatchObject({
+      failed: false,
+      output: expect.stringContaining("no dependency violations found"),
+    });
+  });
+
+  it("names each import that breaks them, and no other", async () => {
+    await add(Object.fromEntries(PLANTED.map(([, file, code]) => [file, code])));
+    await add({ "test/fixture.ts": "export const fixture = 1;" });
+    const { failed, broken } = await check();
+    expect(failed).toBe(true);
+    expect(broken).toEqual(PLANTED.map(([rule, file]) => `${rule} ${file}`).toSorted());
+  });
+
+  it("fails for files that import each other in a circle", async () => {
+    await add({
+      "src/queue/a.ts": 'import type { B } from "./b.js";\nexport type A = B[];',
+      "src/queue/b.ts": 'import type { A } from "./a.js";\nexport type B = A | 1;',
+    });
+    expect((await check()).broken).toContain("no-circular src/queue/a.ts");
+  });
+
+  it("fails when imports are not resolved, instead of finding nothing wrong", async () => {
+    const blind =
+      "const rules = require('./.dependency-cruiser.cjs');\nmodule.exports = { ...rules, options: { ...rules.options, exclude: 'database' } };";
+    await add({ "blind.cjs": blind });
+    const { failed, broken } = await check("--config", "blind.cjs");
+    expect(failed).toBe(true);
+    expect(broken).toContain("main-reaches-the-database src/main.ts");
+  });
+});
