@@ -1,7 +1,18 @@
+import type { Authenticator } from "./auth/authenticator.js";
 import { issueToken } from "./auth/issue-token.js";
 import type { TokenRules } from "./auth/token-verifier.js";
 import type { Database } from "./database/database.js";
+import type { JobService } from "./services/job-service.js";
 import { TenantService } from "./services/tenant-service.js";
+
+export interface DemoOptions {
+  database: Database;
+  jobs: JobService;
+  authenticator: Authenticator;
+  rules: TokenRules;
+  /** Where the API listens. */
+  url: string;
+}
 
 const TENANT_ID = "11111111-1111-4111-8111-111111111111";
 const USER_ID = "22222222-2222-4222-8222-222222222222";
@@ -10,16 +21,21 @@ const TOKEN_SECONDS = 86_400;
 /**
  * Makes the demo tenant and its user, and writes the lines to paste. For the embedded database only: the ids are
  * known to everybody.
- * @param url where the API listens.
+ * @returns the lines; none when tokens are not ours to issue.
  */
-export async function prepareDemo(database: Database, rules: TokenRules, url: string): Promise<string> {
+export async function prepareDemo({ database, jobs, authenticator, rules, url }: DemoOptions): Promise<string> {
   const tenants = new TenantService(database);
   await tenants.createTenant("Demo", TENANT_ID);
   await tenants.addMember(TENANT_ID, USER_ID, "pro", "owner");
-  return rules.key.kind === "secret" ? lines(url, issueToken(rules, USER_ID, TOKEN_SECONDS)) : "";
+  if (rules.key.kind !== "secret") return "";
+  const token = issueToken(rules, USER_ID, TOKEN_SECONDS);
+  const viewer = await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [TENANT_ID] });
+  const { eventCursor } = await jobs.list(viewer, { first: 1 });
+  return lines(url, token, eventCursor);
 }
 
-function lines(url: string, token: string): string {
+/** @param after so that the watcher, which takes its time to start, shows also what was pasted right behind it. */
+function lines(url: string, token: string, after: string): string {
   const headers = `-H "Authorization: Bearer $TOKEN" -H "x-tenant-id: $TENANT" -H "content-type: application/json"`;
   const mutation = `mutation { createJob(input: {jobType: \\"EMAIL_SEND\\", input: {to: \\"test@example.com\\"}}) { job { id status } eventCursor } }`;
   return `
@@ -29,7 +45,7 @@ export TENANT=${TENANT_ID}
 export TOKEN=${token}
 
 # Watch every job of the tenant (Ctrl-C ends it; a trailing & keeps the terminal free)
-npm run --silent cli -- watch --url ${url} --tenant $TENANT --token $TOKEN &
+npm run --silent cli -- watch --url ${url} --tenant $TENANT --token $TOKEN --after ${after} &
 
 # Enqueue over REST; the mail lands in the outbox folder of DATA_DIR
 curl -sS ${url}/v1/jobs ${headers} -d '{"jobType":"EMAIL_SEND","input":{"to":"test@example.com"}}'

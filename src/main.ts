@@ -84,7 +84,7 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     const listening = await server.listen();
     log.info({ url: listening.url, role: config.role, workerId: worker?.id }, "ready");
     if (embedded !== null && serves.api && !config.production) {
-      process.stdout.write(await prepareDemo(database, rules, listening.url));
+      process.stdout.write(await prepareDemo({ database, jobs, authenticator, rules, url: listening.url }));
     }
 
     return {

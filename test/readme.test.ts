@@ -53,10 +53,14 @@ describe("the README", () => {
     });
 
     /** Runs shell lines as a user would who has pasted them, against this test's service. */
-    function shell(lines: string): Promise<string> {
-      const script = lines
-        .replaceAll("http://127.0.0.1:8787", service.url)
-        .replaceAll("npm run --silent cli --", `'${process.execPath}' dist/cli/main.js`);
+    const shell = (lines: string): Promise<string> =>
+      run(
+        lines
+          .replaceAll("http://127.0.0.1:8787", service.url)
+          .replaceAll("npm run --silent cli --", `'${process.execPath}' dist/cli/main.js`),
+      );
+
+    function run(script: string): Promise<string> {
       const env = { PATH: process.env["PATH"] ?? "", DATA_DIR: dataDir, PORT: new URL(service.url).port };
       return new Promise((resolve, reject) => {
         execFile("bash", ["-euc", script], { env }, (error, stdout, stderr) => {
@@ -87,7 +91,13 @@ describe("the README", () => {
 
     it("prints lines at the start that work when pasted", async () => {
       const printed = await until(() => /(export TENANT[\s\S]*?)\nIn a browser/.exec(service.output())?.[1]);
-      const out = await shell(`${printed.replace(/ &$/m, " > /dev/null &")}\nkill %1`);
+      const seen = join(dataDir, "seen-pasted");
+      // Through npm, as pasted. This waits for the watcher's end, since it inherits standard error.
+      const pasted = printed.replace(/ &$/m, ` > ${seen} &`);
+      const out = await run(`${pasted}
+        for n in $(seq 1 100); do [ "$(grep -c COMPLETED ${seen})" -ge 2 ] && break; sleep 0.2; done
+        kill %1`);
+      expect((await readFile(seen, "utf8")).match(/"version":3,.*"COMPLETED"/g)?.length).toBeGreaterThanOrEqual(2);
       expect(out.match(/"ok":true/g)).toHaveLength(2);
       expect(out).toContain('"createJob"');
     });

@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { createClient } from "graphql-ws";
 import { type Command, UsageError } from "./command.js";
 
+const ORPHAN_CHECK_MS = 500;
+
 const CHANGES = `subscription Watch($after: EventCursor) {
   jobStatusChanged(after: $after) {
     cursor jobId version attempt previousStatus status occurredAt job { jobType output error { code message } }
@@ -29,6 +31,9 @@ export const watchCommand: Command = {
     });
     const interrupted = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => interrupted.abort());
+    // npm, told to end, does not pass it on: its shell goes, and leaves this process to another parent.
+    const parent = process.ppid;
+    setInterval(() => process.ppid !== parent && interrupted.abort(), ORPHAN_CHECK_MS).unref();
     const changes = client.iterate<{ jobStatusChanged: unknown }>({
       query: CHANGES,
       variables: { after: after ?? null },

@@ -20,6 +20,10 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown): 
   return { message: "Internal server error", ...place, extensions: { code: ERRORS.internal_error.graphql } };
 }
 
+export function withRequestId(error: GraphQLFormattedError, requestId: string): GraphQLFormattedError {
+  return { ...error, extensions: { ...error.extensions, requestId } };
+}
+
 /** Logs, once and with its cause, what a client is told nothing about. */
 export function logUnknownErrors(log: Logger, requestId: string, errors: readonly unknown[]): void {
   for (const thrown of errors) {

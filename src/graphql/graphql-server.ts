@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Server } from "node:http";
 import { ApolloServer, type ApolloServerPlugin } from "@apollo/server";
 import {
@@ -15,7 +16,7 @@ import type { Logger } from "../log.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { JobService } from "../services/job-service.js";
 import type { GraphqlContext } from "./context.js";
-import { formatError, logUnknownErrors, retryAfterOf } from "./errors.js";
+import { formatError, logUnknownErrors, retryAfterOf, withRequestId } from "./errors.js";
 import { createGraphiql } from "./graphiql.js";
 import { extraRules, MAX_TOKENS } from "./limits.js";
 import { asksForSchemaOnly } from "./schema-only.js";
@@ -48,7 +49,7 @@ export async function createGraphqlServer({
   const schema = await createSchema();
   const apollo = new ApolloServer<GraphqlContext>({
     schema,
-    formatError,
+    formatError: (formatted, thrown) => withRequestId(formatError(formatted, thrown), requestIds.getStore() ?? ""),
     validationRules: extraRules,
     parseOptions: { maxTokens: MAX_TOKENS },
     hideSchemaDetailsFromClientErrors: config.production,
@@ -84,6 +85,9 @@ export async function createGraphqlServer({
   };
 }
 
+/** The request that an error is formatted for: Apollo refuses some before it has a context. */
+const requestIds = new AsyncLocalStorage<string>();
+
 /** Settles who asks before anything of the document is looked at. */
 function signIn(authenticator: Authenticator, production: boolean): RequestHandler {
   return async (request: Request, response, next) => {
@@ -96,7 +100,7 @@ function signIn(authenticator: Authenticator, production: boolean): RequestHandl
     }
     // The body parser leaves a request without a body undefined, which Apollo takes for a missing parser.
     request.body ??= {};
-    next();
+    requestIds.run(String(response.locals["requestId"]), next);
   };
 }
 
@@ -130,13 +134,9 @@ function answerAsPromised(log: Logger): ApolloServerPlugin<GraphqlContext> {
           logUnknownErrors(log, contextValue.requestId, errors);
           return Promise.resolve();
         },
-        willSendResponse({ request, response, errors = [], contextValue: { requestId } }) {
+        willSendResponse({ request, response, errors = [] }) {
           const retryAfter = retryAfterOf(errors);
           if (retryAfter !== null) response.http.headers.set("retry-after", String(retryAfter));
-          if (response.body.kind !== "single") return Promise.resolve();
-          const { singleResult } = response.body;
-          for (const error of singleResult.errors ?? [])
-            Object.assign(error, { extensions: { ...error.extensions, requestId } });
           const accept = request.http?.headers.get("accept") ?? "";
           const wantsOldJson =
             accept.includes("application/json") && !accept.includes("application/graphql-response+json");

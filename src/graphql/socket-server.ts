@@ -23,7 +23,7 @@ import { AtlasError, type ErrorCode } from "../errors.js";
 import type { Logger } from "../log.js";
 import type { JobService } from "../services/job-service.js";
 import type { GraphqlContext } from "./context.js";
-import { formatError, logUnknownErrors } from "./errors.js";
+import { formatError, logUnknownErrors, withRequestId } from "./errors.js";
 import { MAX_TOKENS, validationRules } from "./limits.js";
 
 export interface SocketServerOptions {
@@ -219,10 +219,7 @@ export class SocketServer {
 
   private formattedErrors(errors: readonly GraphQLError[], requestId: string): readonly GraphQLFormattedError[] {
     logUnknownErrors(this.options.log, requestId, errors);
-    return errors.map((error) => {
-      const formatted = formatError(error.toJSON(), error);
-      return { ...formatted, extensions: { ...formatted.extensions, requestId } };
-    });
+    return errors.map((error) => withRequestId(formatError(error.toJSON(), error), requestId));
   }
 }
 

@@ -1,14 +1,14 @@
 /**
  * A worker's sign of life, and its answer: the jobs it holds, and which of them are to be canceled. One statement, as
  * text, since the worker's beat runs it on a thread and a connection of its own.
- * Parameters: worker id, name, job types. Rows: {id, attempt, cancel}.
+ * Parameters: worker id, name, job types. Rows: {tenantId, id, attempt, cancel}.
  */
 export const BEAT = `/* queue.beat */
 with alive as (
   insert into workers as w (id, name, job_types, seen_at) values ($1::uuid, $2, $3::text[], clock_timestamp())
   on conflict (id) do update set seen_at = clock_timestamp()
 )
-select id, attempt, cancel_requested_at is not null as cancel
+select tenant_id as "tenantId", id, attempt, cancel_requested_at is not null as cancel
 from jobs where worker_id = $1::uuid and not due and finished_at is null`;
 
 /** Removes a worker that has ended in good order. Parameter: worker id. */

@@ -25,6 +25,7 @@ export interface BeatSetup {
 
 /** A job that the database says this worker holds. */
 export interface BeatenJob {
+  tenantId: string;
   id: string;
   attempt: number;
   /** Its cancellation was asked for. */

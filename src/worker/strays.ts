@@ -1,5 +1,4 @@
 import type { Database } from "../database/database.js";
-import { JobEntity } from "../database/entities/job.entity.js";
 import { fail } from "../queue/fail.js";
 import type { BeatenJob } from "./beat-thread.js";
 
@@ -10,18 +9,11 @@ import type { BeatenJob } from "./beat-thread.js";
  * @returns how many.
  */
 export async function endStrays(database: Database, workerId: string, strays: readonly BeatenJob[]): Promise<number> {
-  const attempts = new Map(strays.map(({ id, attempt }) => [id, attempt]));
   return database.transaction({ role: "worker", actor: `worker:${workerId}` }, async (tx) => {
-    const held = await tx.em.find(
-      JobEntity,
-      { workerId, due: false, finishedAt: null, id: { $in: [...attempts.keys()] } },
-      { fields: ["tenantId", "id"] },
-    );
     let ended = 0;
-    for (const { tenantId, id } of held) {
-      // Fenced by the attempt that the beat saw: a later one is no stray.
-      const stray = { tenantId, id, workerId, attempt: attempts.get(id) ?? 0 };
-      if ((await fail(tx, stray, WORKER_LOST)) !== null) ended += 1;
+    // Fenced by the attempt that the beat saw: a later one is no stray.
+    for (const { tenantId, id, attempt } of strays) {
+      if ((await fail(tx, { tenantId, id, workerId, attempt }, WORKER_LOST)) !== null) ended += 1;
     }
     return ended;
   });

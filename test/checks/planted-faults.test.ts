@@ -22,19 +22,13 @@ function check(script: string): Promise<{ code: number; output: string }> {
   });
 }
 
-describe("each check fails when its fault is planted, and passes without", () => {
+// That each passes without is what CI has just seen; the import rules have a test of their own.
+describe("each check fails when its fault is planted", () => {
   it.each([
     ["format:check", "src/log.ts", "const  spaced = 1 ;\n", /src\/log\.ts/],
     ["lint", "src/feed/tail.ts", "Promise.resolve(1);\n", /no-floating-promises/],
     ["lint", "src/log.ts", 'export const home = process.env["HOME"];\n', /no-process-env/],
     ["typecheck", "src/log.ts", 'export const wrong: number = "text";\n', /src\/log\.ts.*TS2322/],
-    [
-      "imports",
-      "src/rest/json-body.ts",
-      'export { createSchema } from "../graphql/schema.js";\n',
-      /rest\/json-body\.ts/,
-    ],
-    ["imports", "src/queue/job.ts", 'export { Feed } from "../feed/feed.js";\n', /queue\/job\.ts/],
     ["deadcode", "src/log.ts", "export const forgotten = 1;\n", /forgotten/],
     ["schema:check", "schema.graphql", "scalar Stale\n", /schema\.graphql is not fresh/],
   ])("%s, for a fault in %s", async (script, file, fault, named) => {
@@ -45,6 +39,5 @@ describe("each check fails when its fault is planted, and passes without", () =>
     await writeFile(path, before);
     expect(planted.output).toMatch(named);
     expect(planted.code).not.toBe(0);
-    expect(await check(script)).toMatchObject({ code: 0 });
   });
 });

@@ -80,6 +80,7 @@ describe("a bad request", () => {
     expect(response.status).toBe(status);
     const { errors } = (await response.json()) as { errors: { extensions: { code: string; requestId: string } }[] };
     expect(errors[0]?.extensions.code).not.toBe("INTERNAL_SERVER_ERROR");
+    expect(errors[0]?.extensions.requestId).toBe(response.headers.get("x-request-id"));
   });
 
   it.each([
