@@ -1,11 +1,10 @@
 import { z } from "zod";
-import { type Handler, type Json, type JsonObject, PermanentError } from "./handler.js";
+import { type Handler, type Json, type JsonObject, PermanentError, MAX_OUTPUT_BYTES } from "./handler.js";
 
 /** The job type of an engine run. */
 export const ENGINE_RUN = "ENGINE_RUN";
 
 const MAX_STEPS = 100;
-const MAX_OUTPUT_BYTES = 1024 * 1024;
 
 const steps = `must be 1–${MAX_STEPS} steps`;
 const outOfBounds = { error: ({ input }: { input?: unknown }) => `${steps}, got ${(input as unknown[]).length}` };

@@ -4,6 +4,9 @@ import type { Logger } from "../log.js";
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
+/** An output or a checkpoint is at most this long as JSON, in bytes. */
+export const MAX_OUTPUT_BYTES = 1024 * 1024;
+
 /** What a handler is given besides its input. */
 export interface HandlerContext {
   /** The job's id; the same on each attempt. */

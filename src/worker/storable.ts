@@ -1,6 +1,5 @@
-import { type Json, PermanentError } from "../handlers/handler.js";
+import { type Json, MAX_OUTPUT_BYTES, PermanentError } from "../handlers/handler.js";
 
-const MAX_BYTES = 1024 * 1024;
 // JSON.stringify writes these as escapes, which jsonb refuses. An even number of backslashes before is text.
 const NUL_OR_LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/;
 
@@ -18,7 +17,7 @@ export function storable(value: unknown, what: "output" | "checkpoint"): Json {
   }
   if (json === undefined) throw refuse(`must be a JSON value, got a ${typeof value}`);
   const bytes = Buffer.byteLength(json);
-  if (bytes > MAX_BYTES) throw refuse(`must be at most ${MAX_BYTES} bytes as JSON, got ${bytes}`);
+  if (bytes > MAX_OUTPUT_BYTES) throw refuse(`must be at most ${MAX_OUTPUT_BYTES} bytes as JSON, got ${bytes}`);
   if (NUL_OR_LONE_SURROGATE.test(json)) throw refuse("must not contain NUL characters or lone surrogates");
   return JSON.parse(json) as Json;
 }
