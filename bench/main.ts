@@ -12,7 +12,7 @@ const DRAINED_JOBS = 3_000;
 const LATENCY_JOBS = 200;
 
 const service = await openService();
-const { database, viewer, jobs, headers, url } = service;
+const { database, viewer, jobs, events, headers, url } = service;
 const input = { jobType: "BENCH", input: { to: "test@example.com" } };
 const session = { role: "api", tenantId: viewer.tenantId, actor: `user:${viewer.userId}` } as const;
 
@@ -98,7 +98,7 @@ for (const concurrency of [1, 10, 50]) {
 console.table(drains);
 
 const working = worker(10);
-const changes = await jobs.changes(viewer, { status: ["completed"] }, null);
+const changes = await events.changes(viewer, { status: ["completed"] }, null);
 const latencies: number[] = [];
 for (let n = 0; n < LATENCY_JOBS; n += 1) {
   const begun = performance.now();

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Authenticator } from "../dist/auth/authenticator.js";
 import { issueToken } from "../dist/auth/issue-token.js";
+import { MembershipWatch } from "../dist/auth/membership-watch.js";
 import { TokenVerifier } from "../dist/auth/token-verifier.js";
 import { loadConfig } from "../dist/config.js";
 import { Database } from "../dist/database/database.js";
@@ -19,6 +20,7 @@ import { createLogger } from "../dist/log.js";
 import { createMetrics } from "../dist/metrics.js";
 import { createServer } from "../dist/server.js";
 import { CreateLimit } from "../dist/services/create-limit.js";
+import { EventService } from "../dist/services/event-service.js";
 import { JobService } from "../dist/services/job-service.js";
 import { TenantService } from "../dist/services/tenant-service.js";
 
@@ -35,12 +37,15 @@ export async function openService() {
   const tail = new Tail(database, hints, log);
   const cursors = new Cursors(await readCursorKey(database));
   const feed = new Feed(database, tail, cursors);
-  const jobs = new JobService(database, hints, feed, cursors, new CreateLimit(database, 0));
+  const jobs = new JobService(database, hints, cursors, new CreateLimit(database, 0));
+  const events = new EventService(database, feed, cursors);
   const rules = { key: { kind: "secret" as const, secret: randomUUID() }, issuer: null, audience: null };
   const authenticator = new Authenticator(new TokenVerifier(rules), database);
-  const graphql = await createGraphqlServer({ jobs, authenticator, config, log });
+  const memberships = new MembershipWatch(authenticator, log);
+  const api = { jobs, events, authenticator, memberships };
+  const graphql = await createGraphqlServer({ ...api, config, log });
   const metrics = createMetrics(database);
-  const server = createServer({ config, log, database, metrics, api: { jobs, authenticator, graphql } });
+  const server = createServer({ config, log, database, metrics, api: { ...api, graphql } });
   const { url } = await server.listen();
 
   const tenants = new TenantService(database);
@@ -53,6 +58,7 @@ export async function openService() {
     database,
     hints,
     jobs,
+    events,
     log,
     token,
     viewer: await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [tenantId] }),
@@ -60,6 +66,7 @@ export async function openService() {
     async close() {
       await graphql.close();
       await server.close(1_000);
+      memberships.close();
       await tail.close();
       await hints.close();
       await database.close();

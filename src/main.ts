@@ -1,4 +1,5 @@
 import { Authenticator } from "./auth/authenticator.js";
+import { MembershipWatch } from "./auth/membership-watch.js";
 import { tokenRules } from "./auth/token-rules.js";
 import { TokenVerifier } from "./auth/token-verifier.js";
 import { type Config, ConfigError, loadConfig } from "./config.js";
@@ -17,6 +18,7 @@ import { createLogger, type Logger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createServer } from "./server.js";
 import { CreateLimit } from "./services/create-limit.js";
+import { EventService } from "./services/event-service.js";
 import { JobService } from "./services/job-service.js";
 import { startWorker } from "./worker/worker.js";
 
@@ -49,21 +51,19 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     const metrics = createMetrics(database);
     const tail = new Tail(database, hints, log);
     const cursors = new Cursors(await readCursorKey(database));
-    const jobs = new JobService(
-      database,
-      hints,
-      new Feed(database, tail, cursors),
-      cursors,
-      new CreateLimit(database, config.createLimitPerMinute),
-    );
+    const jobs = new JobService(database, hints, cursors, new CreateLimit(database, config.createLimitPerMinute));
+    const events = new EventService(database, new Feed(database, tail, cursors), cursors);
     const authenticator = new Authenticator(new TokenVerifier(rules), database);
-    const graphql = serves.api ? await createGraphqlServer({ jobs, authenticator, config, log }) : null;
+    const memberships = new MembershipWatch(authenticator, log);
+    opened.push(() => Promise.resolve(memberships.close()));
+    const api = { jobs, events, authenticator, memberships };
+    const graphql = serves.api ? await createGraphqlServer({ ...api, config, log }) : null;
     const server = createServer({
       config,
       log,
       database,
       metrics,
-      ...(graphql !== null && { api: { jobs, authenticator, graphql } }),
+      ...(graphql !== null && { api: { ...api, graphql } }),
     });
     const worker =
       handlers === null

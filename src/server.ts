@@ -7,6 +7,7 @@ import cors from "cors";
 import express, { type Express, type RequestHandler } from "express";
 import helmet from "helmet";
 import type { Authenticator } from "./auth/authenticator.js";
+import type { MembershipWatch } from "./auth/membership-watch.js";
 import { type Config, ConfigError } from "./config.js";
 import type { Database } from "./database/database.js";
 import { AtlasError, ERRORS } from "./errors.js";
@@ -14,8 +15,11 @@ import type { GraphqlServer } from "./graphql/graphql-server.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
 import { createErrorHandler, type ErrorBody } from "./rest/error-handler.js";
-import { createJobsRoutes, onlyMethods } from "./rest/jobs.routes.js";
+import { createJobEventsRoutes } from "./rest/job-events.routes.js";
+import { createJobsRoutes } from "./rest/jobs.routes.js";
 import { jsonBody } from "./rest/json-body.js";
+import { onlyMethods } from "./rest/only-methods.js";
+import type { EventService } from "./services/event-service.js";
 import type { JobService } from "./services/job-service.js";
 
 export interface ServerOptions {
@@ -24,7 +28,13 @@ export interface ServerOptions {
   database: Database;
   metrics: Metrics;
   /** Absent in a worker: health and metrics alone. */
-  api?: { jobs: JobService; authenticator: Authenticator; graphql: GraphqlServer };
+  api?: {
+    jobs: JobService;
+    events: EventService;
+    authenticator: Authenticator;
+    memberships: MembershipWatch;
+    graphql: GraphqlServer;
+  };
 }
 
 export interface AtlasServer {
@@ -32,7 +42,7 @@ export interface AtlasServer {
   listen(): Promise<{ port: number; url: string }>;
   /** From now on `/readyz` answers 503. */
   failReadiness(): void;
-  /** Takes no more connections and lets requests in flight end, for at most `graceMs`. */
+  /** Takes no more connections, ends event streams and lets requests in flight end, for at most `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
 
@@ -56,6 +66,7 @@ const EXPOSED_HEADERS = [
 /** The process's one HTTP server: health and metrics, and, with the API, REST, GraphQL and its WebSocket. */
 export function createServer({ config, log, database, metrics, api }: ServerOptions): AtlasServer {
   let ready = true;
+  const closing = new AbortController();
   const app = express();
   app.disable("x-powered-by").disable("etag").set("trust proxy", config.trustProxy).set("query parser", "simple");
   app.use(
@@ -67,7 +78,9 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   mountHealth(app, { database, metrics, isReady: () => ready });
   if (api !== undefined) {
     app.all("/graphql", ...jsonBody(GRAPHQL_BODY_LIMIT), api.graphql.middleware, createErrorHandler(graphqlBody));
-    app.use(createJobsRoutes({ ...api, legacyStatusNames: config.legacyStatusNames }));
+    const { legacyStatusNames } = config;
+    app.use(createJobEventsRoutes({ ...api, legacyStatusNames, closing: closing.signal }));
+    app.use(createJobsRoutes({ ...api, legacyStatusNames }));
   }
   app.use(() => {
     throw new AtlasError("not_found", "There is no such route");
@@ -83,6 +96,7 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
       ready = false;
     },
     async close(graceMs) {
+      closing.abort();
       await Promise.race([drain(), sleep(graceMs, undefined, { ref: false })]);
       server.closeAllConnections();
       server.close();

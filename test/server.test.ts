@@ -10,7 +10,7 @@ import { AtlasError } from "../src/errors.js";
 import { createMetrics } from "../src/metrics.js";
 import { type AtlasServer, createServer } from "../src/server.js";
 import { call, expectError } from "./rest/call.js";
-import { openDatabaseProxy } from "./rest/database-proxy.js";
+import { openDatabaseProxy } from "./support/database-proxy.js";
 import { startApi, type TestApi } from "./support/api.js";
 import { createTestDatabase, silent, type TestDatabase } from "./support/database.js";
 import { until } from "./support/until.js";
@@ -54,6 +54,8 @@ async function serve(
     ...(graphql !== undefined && {
       api: {
         jobs: {} as TestApi["jobs"],
+        events: {} as TestApi["events"],
+        memberships: {} as never,
         authenticator: { authenticate: () => Promise.resolve(AUTHENTICATED) } as never,
         graphql: { middleware: graphql, serveWebSocket: () => undefined, close: () => Promise.resolve() },
       },

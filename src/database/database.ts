@@ -3,7 +3,7 @@ import type { EntityManager } from "@mikro-orm/postgresql";
 import { MikroORM } from "@mikro-orm/postgresql";
 import { CompiledQuery, type Kysely } from "kysely";
 import { unavailableIfAway } from "./away.js";
-import { ormOptions, type DatabaseOptions } from "./orm-options.js";
+import { ANSWER_TIMEOUT_MS, ormOptions, type DatabaseOptions } from "./orm-options.js";
 
 /**
  * Whom a transaction acts as. `api` sees and changes one tenant's rows, `feed` reads every tenant's events,
@@ -29,6 +29,7 @@ export interface Transaction {
 export class Database {
   private constructor(
     private readonly orm: MikroORM,
+    private readonly options: DatabaseOptions,
     private readonly login: string,
   ) {}
 
@@ -41,16 +42,29 @@ export class Database {
     try {
       await orm.connect();
       const [row] = await orm.em.fork().execute<{ login: string }[]>("select current_user as login");
-      return new Database(orm, row?.login ?? "");
+      return new Database(orm, options, row?.login ?? "");
     } catch (error) {
       await orm.close(true);
       throw unavailableIfAway(error);
     }
   }
 
-  /** The ORM itself: for migrations, and for the test that compares them with the entities. */
+  /** The ORM itself, for the test that compares migrations with entities. */
   get mikroOrm(): MikroORM {
     return this.orm;
+  }
+
+  /** Calls `work` with an ORM of its own, as the login, whose statements may take as long as they take. */
+  async patiently<T>(work: (orm: MikroORM) => Promise<T>): Promise<T> {
+    // The migrator looks for its table outside of the transaction that it is given.
+    const orm = new MikroORM(ormOptions({ ...this.options, poolSize: 2, answerTimeoutMs: null }));
+    try {
+      return await work(orm);
+    } catch (error) {
+      throw unavailableIfAway(error);
+    } finally {
+      await orm.close(true);
+    }
   }
 
   /** The cluster's role for a part of this installation, as the first migration names it. */
@@ -62,7 +76,7 @@ export class Database {
    * Runs `work` in a READ COMMITTED transaction in the session's role; commits when it returns, rolls back when it
    * throws. Role and tenant are set in a statement of their own, since set in the query itself they come too late
    * for row-level security, and locally, so that a pooled connection carries nothing over.
-   * @throws AtlasError `unavailable` when the server is away.
+   * @throws AtlasError `unavailable` when the server is away, or does not answer a statement in time.
    */
   async transaction<T>(session: Session, work: (tx: Transaction) => Promise<T>): Promise<T> {
     try {
@@ -75,6 +89,7 @@ export class Database {
           this.roleName(session.role),
           session.role === "api" ? session.tenantId : "",
           session.role === "feed" ? "" : session.actor,
+          String(this.options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS),
         ]);
         return work({ em, query, watermark: BigInt(begun?.watermark ?? 0) });
       });
@@ -93,4 +108,5 @@ const CLOSE_BOUND_MS = 5_000;
 
 const BEGIN_AS = `/* database.begin */
 select set_config('role', $1, true), set_config('atlas.tenant_id', $2, true), set_config('atlas.actor', $3, true),
+  set_config('statement_timeout', $4, true),
   (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select position_offset from installation))::text as watermark`;

@@ -10,11 +10,8 @@ export async function adoptInstallation(database: Database): Promise<void> {
 
 const ADOPT = `/* database.adopt */
 update installation set
-  position_offset = greatest(
-    pruned_position,
-    (select max(position) from job_events),
-    (select max(position) from jobs)
-  ) + 1,
+  -- A job's position is its last event's, which is kept or pruned.
+  position_offset = greatest(pruned_position, (select max(position) from job_events)) + 1,
   system_identifier = control.system_identifier
 from pg_control_system() control
 where installation.system_identifier <> control.system_identifier`;

@@ -8,11 +8,12 @@ const MIGRATION_LOCK = 4_162_027_071;
  * at the same moment wait for one another: the lock and every migration are one transaction.
  */
 export async function migrate(database: Database): Promise<string[]> {
-  const orm = database.mikroOrm;
-  return orm.em.fork().transactional(async (em) => {
-    await em.execute(`/* database.migrate */ select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
-    const transaction = em.getTransactionContext<object>();
-    const done = await orm.migrator.up(transaction === undefined ? {} : { transaction });
-    return done.map((migration) => migration.name);
-  });
+  return database.patiently((orm) =>
+    orm.em.fork().transactional(async (em) => {
+      await em.execute(`/* database.migrate */ select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+      const transaction = em.getTransactionContext<object>();
+      const done = await orm.migrator.up(transaction === undefined ? {} : { transaction });
+      return done.map((migration) => migration.name);
+    }),
+  );
 }

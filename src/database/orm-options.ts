@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { Migrator } from "@mikro-orm/migrations";
 import { defineConfig } from "@mikro-orm/postgresql";
 import type { Pool, PoolClient } from "pg";
@@ -11,13 +12,21 @@ export interface DatabaseOptions {
   /** Connections at most. */
   poolSize: number;
   log: Logger;
+  /**
+   * How long a transaction waits for the server's answer: a slow statement is then canceled, and the connection of a
+   * server that hangs is given up. null: without an end, as migrations do. Default: 10 s.
+   */
+  answerTimeoutMs?: number | null;
 }
 
+export const ANSWER_TIMEOUT_MS = 10_000;
+/** The server is asked to cancel first: it says so, and keeps the connection. */
+const SILENCE_FACTOR = 1.2;
 const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 30_000;
 
 /** The ORM's settings for a database; nothing is connected yet. */
-export function ormOptions({ url, poolSize, log }: DatabaseOptions) {
+export function ormOptions({ url, poolSize, log, answerTimeoutMs = ANSWER_TIMEOUT_MS }: DatabaseOptions) {
   return defineConfig({
     clientUrl: url,
     // The ORM would otherwise take the name from MIKRO_ORM_* variables of the environment or refuse to start.
@@ -30,7 +39,10 @@ export function ormOptions({ url, poolSize, log }: DatabaseOptions) {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       application_name: "atlas-jobs",
       keepAlive: true,
-      onPoolCreated: takeBackBroken,
+      onPoolCreated: (pool: Pool) => {
+        takeBackBroken(pool);
+        if (answerTimeoutMs !== null) giveUpSilent(pool, answerTimeoutMs * SILENCE_FACTOR);
+      },
     },
     timezone: "UTC",
     forceUtcTimezone: true,
@@ -52,4 +64,20 @@ function takeBackBroken(pool: Pool): void {
     // A turn later, so that whoever does give it back has done so: a second release throws.
     client.once("end", () => setImmediate(() => held.has(client) && client.release(true)));
   });
+}
+
+/**
+ * Ends a connection in use on which nothing has come or gone for so long. The driver's own query_timeout leaves it in the
+ * pool, its query still under way.
+ */
+function giveUpSilent(pool: Pool, silenceMs: number): void {
+  const socketOf = (client: PoolClient): Socket => client.connection.stream as Socket;
+  pool.on("connect", (client) => {
+    const socket = socketOf(client);
+    socket.on("timeout", () => {
+      socket.destroy(Object.assign(new Error("the database does not answer"), { code: "ETIMEDOUT" }));
+    });
+  });
+  pool.on("acquire", (client) => socketOf(client).setTimeout(silenceMs));
+  pool.on("release", (_error, client) => socketOf(client).setTimeout(0));
 }

@@ -7,7 +7,7 @@ const MAC_BYTES = 12;
 const MAX_CURSOR_CHARACTERS = 100;
 
 /** What a cursor points into; a cursor of one kind is no cursor of another. */
-type CursorKind = "event" | "page";
+type CursorKind = "event" | "page" | "version";
 
 /**
  * Makes and reads cursors: opaque to clients, authenticated with the installation's key, bound to a tenant, and the
@@ -48,6 +48,23 @@ export class Cursors {
       createdAt: new Date(Number(payload.readBigInt64BE(4))),
       id: [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-"),
     };
+  }
+
+  /** The cursor of a place in one job's events. */
+  ofVersion(tenantId: string, jobId: string, version: number): string {
+    const payload = Buffer.alloc(20);
+    payload.write(jobId.replaceAll("-", ""), 0, "hex");
+    payload.writeInt32BE(version, 16);
+    return this.seal("version", tenantId, payload);
+  }
+
+  /** @throws AtlasError `invalid_cursor`, also for another job's */
+  readVersion(tenantId: string, jobId: string, cursor: string): number {
+    const payload = this.open("version", tenantId, cursor, 20);
+    if (payload.toString("hex", 0, 16) !== jobId.replaceAll("-", "")) {
+      throw new AtlasError("invalid_cursor", "The cursor is not one of this job's events");
+    }
+    return payload.readInt32BE(16);
   }
 
   private seal(kind: CursorKind, tenantId: string, payload: Buffer): string {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Database } from "../database/database.js";
+import type { Database, Transaction } from "../database/database.js";
 import { AtlasError } from "../errors.js";
 import type { JobEvent } from "../queue/job-event.js";
 import type { Cursors } from "./cursors.js";
@@ -17,7 +17,10 @@ export interface Subscription {
 }
 
 /** A stream of events in order; `return` ends it at once, also while `next` waits. */
-export type EventStream = AsyncIterableIterator<JobEvent, undefined, undefined>;
+export interface EventStream extends AsyncIterableIterator<JobEvent, undefined, undefined> {
+  /** Whoever subscribes again after this place gets what this stream gives. */
+  readonly startsAfter: Position;
+}
 
 const QUEUE_CAPACITY = 1_000;
 const REPLAY_BATCH = 500;
@@ -45,7 +48,7 @@ export class Feed {
     });
     try {
       const start = await this.startAt(tenantId, from);
-      return streamOf(this.events(tenantId, start, accepts, queue), () => {
+      return streamOf(start, this.events(tenantId, start, accepts, queue), () => {
         detach();
         queue.close();
       });
@@ -57,13 +60,8 @@ export class Feed {
 
   private async startAt(tenantId: string, from: Position | null): Promise<Position> {
     return this.database.transaction({ role: "feed" }, async (tx) => {
-      const head = startOf(tx.watermark);
-      if (from !== null && from.position <= (await readPrunedPosition(tx))) {
-        throw new AtlasError("cursor_expired", "The cursor is older than the events that are kept", {
-          extensions: { headCursor: this.cursors.ofEvent(tenantId, head) },
-        });
-      }
-      return from ?? head;
+      await refuseExpired(tx, this.cursors, tenantId, from);
+      return from ?? startOf(tx.watermark);
     });
   }
 
@@ -118,9 +116,30 @@ export class Feed {
   }
 }
 
+/**
+ * Refuses a place in the events that retention has passed.
+ * @throws AtlasError `cursor_expired`, with the `headCursor` from which the transaction's data can be followed
+ */
+export async function refuseExpired(
+  tx: Transaction,
+  cursors: Cursors,
+  tenantId: string,
+  from: Position | null,
+): Promise<void> {
+  if (from === null || from.position > (await readPrunedPosition(tx))) return;
+  throw new AtlasError("cursor_expired", "The cursor is older than the events that are kept", {
+    extensions: { headCursor: cursors.ofEvent(tenantId, startOf(tx.watermark)) },
+  });
+}
+
 /** An async generator's own `return` waits for a pending `next`; this one ends what `next` waits for. */
-function streamOf(events: AsyncGenerator<JobEvent, undefined, undefined>, end: () => void): EventStream {
+function streamOf(
+  startsAfter: Position,
+  events: AsyncGenerator<JobEvent, undefined, undefined>,
+  end: () => void,
+): EventStream {
   return {
+    startsAfter,
     next: async () => {
       try {
         return await events.next();

@@ -1,4 +1,5 @@
 import type { Viewer } from "../auth/viewer.js";
+import type { EventService } from "../services/event-service.js";
 import type { JobService, OnAllowance } from "../services/job-service.js";
 
 /** What a resolver is given. */
@@ -6,6 +7,7 @@ export interface GraphqlContext {
   /** null: a request for the schema alone, which no resolver of ours sees. */
   viewer: Viewer | null;
   jobs: JobService;
+  events: EventService;
   /** Told what is left of the minute, for the response's headers. */
   onAllowance: OnAllowance;
   requestId: string;

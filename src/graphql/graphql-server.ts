@@ -10,10 +10,12 @@ import { type Request, type RequestHandler, type Response, Router } from "expres
 import { GraphQLError } from "graphql";
 import type { Authenticator } from "../auth/authenticator.js";
 import { credentialsOf } from "../auth/credentials.js";
+import type { MembershipWatch } from "../auth/membership-watch.js";
 import type { Viewer } from "../auth/viewer.js";
 import type { Config } from "../config.js";
 import type { Logger } from "../log.js";
 import { allowanceHeaders } from "../services/create-limit.js";
+import type { EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
 import type { GraphqlContext } from "./context.js";
 import { formatError, logUnknownErrors, retryAfterOf, withRequestId } from "./errors.js";
@@ -25,7 +27,9 @@ import { SocketServer } from "./socket-server.js";
 
 export interface GraphqlServerOptions {
   jobs: JobService;
+  events: EventService;
   authenticator: Authenticator;
+  memberships: MembershipWatch;
   config: Pick<Config, "production" | "corsOrigins">;
   log: Logger;
 }
@@ -40,12 +44,8 @@ export interface GraphqlServer {
 }
 
 /** GraphQL: queries and mutations over HTTP, subscriptions over WebSocket, GraphiQL for a browser. */
-export async function createGraphqlServer({
-  jobs,
-  authenticator,
-  config,
-  log,
-}: GraphqlServerOptions): Promise<GraphqlServer> {
+export async function createGraphqlServer(options: GraphqlServerOptions): Promise<GraphqlServer> {
+  const { authenticator, config, log } = options;
   const schema = await createSchema();
   const apollo = new ApolloServer<GraphqlContext>({
     schema,
@@ -65,14 +65,14 @@ export async function createGraphqlServer({
     ],
   });
   await apollo.start();
-  const sockets = new SocketServer({ schema, jobs, authenticator, config, log });
+  const sockets = new SocketServer({ schema, ...options });
 
   const middleware = Router();
   middleware.use(createGraphiql());
   middleware.use(signIn(authenticator, config.production));
   middleware.use(
     expressMiddleware(apollo, {
-      context: ({ res }) => Promise.resolve(contextOf(res, jobs)),
+      context: ({ res }) => Promise.resolve(contextOf(res, options)),
     }),
   );
   return {
@@ -104,10 +104,11 @@ function signIn(authenticator: Authenticator, production: boolean): RequestHandl
   };
 }
 
-function contextOf(response: Response, jobs: JobService): GraphqlContext {
+function contextOf(response: Response, { jobs, events }: GraphqlServerOptions): GraphqlContext {
   return {
     viewer: response.locals["viewer"] as Viewer | null,
     jobs,
+    events,
     onAllowance: (allowance) => response.set(allowanceHeaders(allowance)),
     requestId: String(response.locals["requestId"]),
   };

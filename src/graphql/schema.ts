@@ -1,6 +1,7 @@
 import "reflect-metadata";
 import type { GraphQLSchema } from "graphql";
 import { buildSchema } from "type-graphql";
+import { JobEventResolver } from "./resolvers/job-event.resolver.js";
 import { JobMutationResolver } from "./resolvers/job-mutation.resolver.js";
 import { JobStatusChangeResolver } from "./resolvers/job-status-change.resolver.js";
 import { JobResolver } from "./resolvers/job.resolver.js";
@@ -15,7 +16,7 @@ const ROOTS = [
 /** The schema, from the decorated classes; the inputs' bounds are the services' business. */
 export async function createSchema(): Promise<GraphQLSchema> {
   const schema = await buildSchema({
-    resolvers: [JobResolver, ViewerResolver, JobMutationResolver, JobStatusChangeResolver],
+    resolvers: [JobResolver, ViewerResolver, JobEventResolver, JobMutationResolver, JobStatusChangeResolver],
     validate: false,
     // Asked for by the library, and never used: every subscription brings its own stream.
     pubSub: { publish: unused, subscribe: unused },

@@ -14,13 +14,15 @@ import {
 } from "graphql";
 import { type Context, handleProtocols, type ServerOptions, type SubscribePayload } from "graphql-ws";
 import { type Extra, useServer } from "graphql-ws/use/ws";
-import { type WebSocket, WebSocketServer } from "ws";
-import { type Authenticator, memberKey } from "../auth/authenticator.js";
+import { WebSocketServer } from "ws";
+import type { Authenticator } from "../auth/authenticator.js";
 import { credentialsOf } from "../auth/credentials.js";
+import type { MembershipEnd, MembershipWatch } from "../auth/membership-watch.js";
 import type { Viewer } from "../auth/viewer.js";
 import type { Config } from "../config.js";
 import { AtlasError, type ErrorCode } from "../errors.js";
 import type { Logger } from "../log.js";
+import type { EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
 import type { GraphqlContext } from "./context.js";
 import { formatError, logUnknownErrors, withRequestId } from "./errors.js";
@@ -29,7 +31,9 @@ import { MAX_TOKENS, validationRules } from "./limits.js";
 export interface SocketServerOptions {
   schema: GraphQLSchema;
   jobs: JobService;
+  events: EventService;
   authenticator: Authenticator;
+  memberships: MembershipWatch;
   config: Pick<Config, "corsOrigins" | "production">;
   log: Logger;
 }
@@ -53,9 +57,6 @@ const KEEP_ALIVE_MS = 12_000;
 const MAX_OPERATIONS = 100;
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const CLOSE_BOUND_MS = 1_000;
-const MEMBERSHIP_CHECK_MS = 2_000;
-/** The longest that a timer can be set for. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Why a connection is refused: its close code, and what it says. */
 const REFUSALS: Partial<Record<ErrorCode, readonly [code: number, reason: string]>> = {
@@ -67,6 +68,9 @@ const REFUSALS: Partial<Record<ErrorCode, readonly [code: number, reason: string
   unavailable: [1013, "Try again later"],
 };
 
+/** Clients reconnect, with a new token. */
+const ENDS: Record<MembershipEnd, string> = { expired: "The token has expired", removed: "Forbidden" };
+
 /** Subscriptions over graphql-transport-ws, and nothing else: queries and mutations have HTTP, with its limits. */
 export class SocketServer {
   private readonly sockets = new WebSocketServer({
@@ -76,8 +80,6 @@ export class SocketServer {
     handleProtocols,
   });
   private readonly served: { dispose(): void | Promise<void> };
-  private readonly viewers = new Map<WebSocket, Viewer>();
-  private readonly membershipCheck = setInterval(() => void this.checkMemberships(), MEMBERSHIP_CHECK_MS).unref();
 
   constructor(private readonly options: SocketServerOptions) {
     const serverOptions: ServerOptions<Record<string, unknown> | undefined, SocketExtra> = {
@@ -119,7 +121,6 @@ export class SocketServer {
 
   /** Closes every socket with 1001; one that does not answer is cut off. */
   async close(): Promise<void> {
-    clearInterval(this.membershipCheck);
     const clients = [...this.sockets.clients];
     for (const client of clients) client.close(1001, "Shutting down");
     const gone = Promise.all(clients.map((client) => new Promise((resolve) => client.once("close", resolve))));
@@ -145,9 +146,8 @@ export class SocketServer {
     try {
       const viewer = await this.options.authenticator.authenticate(credentialsOf(headersOf(connectionParams)));
       extra.viewer = viewer;
-      this.viewers.set(extra.socket, viewer);
-      extra.socket.once("close", () => this.viewers.delete(extra.socket));
-      closeAtExpiry(extra.socket, viewer.expiresAt);
+      const unfollow = this.options.memberships.follow(viewer, (why) => extra.socket.close(4403, ENDS[why]));
+      extra.socket.once("close", unfollow);
       return true;
     } catch (error) {
       const refusal = error instanceof AtlasError ? REFUSALS[error.code] : undefined;
@@ -157,24 +157,12 @@ export class SocketServer {
     }
   }
 
-  /** A request is checked each time; a socket lives on, so its member is looked at again and again. */
-  private async checkMemberships(): Promise<void> {
-    const viewers = [...this.viewers];
-    if (viewers.length === 0) return;
-    try {
-      const members = await this.options.authenticator.stillMembers(viewers.map(([, viewer]) => viewer));
-      for (const [socket, viewer] of viewers) if (!members.has(memberKey(viewer))) socket.close(4403, "Forbidden");
-    } catch (error) {
-      this.options.log.warn({ err: error }, "memberships could not be checked; they are again in a moment");
-    }
-  }
-
   /** The same rules as HTTP's; a bad document fails its operation and leaves the socket open. */
   private prepare(
     { extra, subscriptions }: SocketContext,
     { query, variables, operationName }: SubscribePayload,
   ): ExecutionArgs | readonly GraphQLError[] {
-    const { schema, jobs } = this.options;
+    const { schema, jobs, events } = this.options;
     if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
       return [
         new GraphQLError(`A socket may have ${MAX_OPERATIONS} operations`, { extensions: { code: "RATE_LIMITED" } }),
@@ -192,6 +180,7 @@ export class SocketServer {
       const contextValue: GraphqlContext = {
         viewer: extra.viewer ?? null,
         jobs,
+        events,
         onAllowance: () => undefined,
         requestId: extra.requestId ?? "",
       };
@@ -268,17 +257,4 @@ function headersOf(parameters: Record<string, unknown> | undefined): Record<stri
       .filter((entry): entry is [string, string] => typeof entry[1] === "string")
       .map(([name, value]) => [name.toLowerCase(), value]),
   );
-}
-
-/** Clients reconnect with a new token. */
-function closeAtExpiry(socket: WebSocket, expiresAt: Date): void {
-  const leftMs = expiresAt.getTime() - Date.now();
-  const timer = setTimeout(
-    () => {
-      if (leftMs > MAX_TIMER_MS) closeAtExpiry(socket, expiresAt);
-      else socket.close(4403, "The token has expired");
-    },
-    Math.min(Math.max(leftMs, 0), MAX_TIMER_MS),
-  ).unref();
-  socket.once("close", () => clearTimeout(timer));
 }

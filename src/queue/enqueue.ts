@@ -10,6 +10,8 @@ export interface NewJob {
   runAt: Date | null;
   /** null: the default of 4. */
   maxAttempts: number | null;
+  /** An attempt's time; null: the worker's default. */
+  timeoutMs: number | null;
   /** Unique in the tenant as long as the job is kept; null: none. */
   idempotencyKey: string | null;
 }
@@ -59,11 +61,13 @@ with usage as (
   where $4::int is null or u.used + excluded.used <= $4::int
   returning used
 )
-insert into jobs (tenant_id, id, job_type, priority, input, run_at, max_attempts, idempotency_key, created_by)
+insert into jobs (tenant_id, id, job_type, priority, input, run_at, max_attempts, timeout_ms, idempotency_key, created_by)
 select $1::uuid, new.id, new."jobType", new.priority, new.input,
-  greatest(new."runAt", date_trunc('milliseconds', now())), coalesce(new."maxAttempts", $6::int), new."idempotencyKey", $2::uuid
+  greatest(new."runAt", date_trunc('milliseconds', now())), coalesce(new."maxAttempts", $6::int), new."timeoutMs",
+  new."idempotencyKey", $2::uuid
 from jsonb_to_recordset($5::jsonb) as new (
-  id uuid, "jobType" text, priority int, input jsonb, "runAt" timestamptz, "maxAttempts" int, "idempotencyKey" text
+  id uuid, "jobType" text, priority int, input jsonb, "runAt" timestamptz, "maxAttempts" int, "timeoutMs" int,
+  "idempotencyKey" text
 )
 where exists (select from usage)
 returning *`;

@@ -17,12 +17,24 @@ export interface JobEvent {
   attempt: number;
   /** The worker that began or ended an attempt; else null. */
   workerId: string | null;
-  /** Who did it: `user:<id>`, `worker:<id>`, `system`, or `database:<login>`. */
-  actor: string;
+  actor: Actor;
   /** The failed attempt's error, when this change ended one. */
   error: JobError | null;
   occurredAt: Date;
 }
+
+/** Who made a change. */
+export interface Actor {
+  kind: (typeof ACTOR_KINDS)[number];
+  /** The user's or the worker's; null for the others. */
+  id: string | null;
+}
+
+/**
+ * `user`: a member, through the API; `worker`: the one that runs the job; `system`: the queue itself, such as the rescue
+ * of a lost worker's jobs; `database`: a person or program that writes to the database by itself.
+ */
+const ACTOR_KINDS = ["user", "worker", "system", "database"] as const;
 
 /** A row of `job_events` as the driver returns it. */
 export interface JobEventRow {
@@ -53,8 +65,15 @@ export function toJobEvent(row: JobEventRow): JobEvent {
     status: row.status,
     attempt: row.attempt,
     workerId: row.worker_id,
-    actor: row.actor,
+    actor: toActor(row.actor),
     error: toJobError(row.error),
     occurredAt: new Date(row.occurred_at),
   };
+}
+
+/** Reads `user:<id>`, `worker:<id>`, `system`, or `database:<login>`; the login is nobody's business. */
+function toActor(stored: string): Actor {
+  const [name = "", id = null] = stored.split(":", 2);
+  const kind = ACTOR_KINDS.find((known) => known === name) ?? "database";
+  return { kind, id: kind === "user" || kind === "worker" ? id : null };
 }

@@ -23,7 +23,8 @@ export function createErrorHandler(bodyOf: ErrorBody = restBody): ErrorRequestHa
   };
 }
 
-function restBody(error: AtlasError, requestId: string): object {
+/** An error as REST tells it. */
+export function restBody(error: AtlasError, requestId: string): object {
   return {
     ok: false,
     error: error.code,
@@ -35,7 +36,7 @@ function restBody(error: AtlasError, requestId: string): object {
 }
 
 /** Any error as one of the table; Express's and the body parser's carry a status and a type. */
-function asAtlasError(thrown: unknown): AtlasError {
+export function asAtlasError(thrown: unknown): AtlasError {
   if (thrown instanceof AtlasError) return thrown;
   const { type, status } = Object(thrown) as { type?: unknown; status?: unknown };
   if (type === "entity.too.large")

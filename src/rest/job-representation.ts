@@ -1,4 +1,6 @@
 import type { Job, JobError, JobStatus } from "../queue/job.js";
+import type { Actor } from "../queue/job-event.js";
+import type { StatusChange } from "../services/event-service.js";
 
 /** A job as the legacy API shows it: these fields and no others; what is absent is null, instants are ISO 8601 UTC. */
 export interface JobItem {
@@ -33,6 +35,56 @@ export function toJobItem(job: Job, legacyStatusNames: boolean): JobItem {
   };
 }
 
+/** A status change as REST shows it. */
+export interface EventItem {
+  jobId: string;
+  jobType: string;
+  /** The job's version after this change: 1, 2, 3 … without a hole. */
+  version: number;
+  attempt: number;
+  /** null: the job was created. */
+  previousStatus: string | null;
+  /** null: the job was deleted. */
+  status: string | null;
+  /** The failed attempt's, when this change ended one. */
+  error: JobError | null;
+  actor: Actor;
+  occurredAt: Date;
+}
+
+/** @param legacyStatusNames write `succeeded` for `completed`. */
+export function toEventItem(change: StatusChange, legacyStatusNames: boolean): EventItem {
+  const { jobId, jobType, version, attempt, previousStatus, status, error, actor, occurredAt } = change;
+  return {
+    jobId,
+    jobType,
+    version,
+    attempt,
+    previousStatus: previousStatus && statusName(previousStatus, legacyStatusNames),
+    status: status && statusName(status, legacyStatusNames),
+    error,
+    actor,
+    occurredAt,
+  };
+}
+
 export function statusName(status: JobStatus, legacyStatusNames: boolean): string {
   return legacyStatusNames && status === "completed" ? "succeeded" : status;
+}
+
+const STATUSES: Record<JobStatus | "succeeded", JobStatus> = {
+  queued: "queued",
+  running: "running",
+  completed: "completed",
+  succeeded: "completed",
+  failed: "failed",
+  canceled: "canceled",
+};
+
+/** The names that REST reads a status by; the old one for the good end too. */
+export const STATUS_NAMES = Object.keys(STATUSES);
+
+/** The status with this name; null when there is none. */
+export function statusNamed(name: string): JobStatus | null {
+  return Object.hasOwn(STATUSES, name) ? STATUSES[name as JobStatus] : null;
 }

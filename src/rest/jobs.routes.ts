@@ -1,15 +1,15 @@
-import { type Request, type RequestHandler, type Response, Router } from "express";
+import { type Request, type Response, Router } from "express";
 import { isUuid } from "../auth/uuid.js";
 import type { Authenticator } from "../auth/authenticator.js";
-import { credentialsOf } from "../auth/credentials.js";
-import type { Viewer } from "../auth/viewer.js";
-import { AtlasError } from "../errors.js";
 import type { Job } from "../queue/job.js";
 import { invalidInput } from "../services/create-job-input.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { JobService } from "../services/job-service.js";
 import { statusName, toJobItem } from "./job-representation.js";
 import { jsonBody } from "./json-body.js";
+import { onlyMethods } from "./only-methods.js";
+import { queryValues } from "./query-values.js";
+import { signIn, viewerOf } from "./sign-in.js";
 
 export interface JobsRoutesOptions {
   jobs: JobService;
@@ -22,23 +22,12 @@ const BODY_LIMIT = "1mb";
 const MAX_USER_ID_CHARACTERS = 200;
 
 /**
- * The legacy API's routes for jobs, thin over the service. Who asks is settled before a body is read. To be mounted at the
- * root: each route is a full path, which the metrics show.
+ * The legacy API's routes for jobs, thin over the service. To be mounted at the root: each route is a full path, which the
+ * metrics show.
  */
 export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: JobsRoutesOptions): Router {
   const router = Router();
-  const signIn =
-    (tenantFromQuery: boolean): RequestHandler =>
-    async (request, response, next) => {
-      const credentials = credentialsOf(request.headers);
-      const inHeader = credentials.tenantIds.some((id) => id.trim() !== "");
-      response.locals["viewer"] = await authenticator.authenticate(
-        tenantFromQuery && !inHeader
-          ? { ...credentials, tenantIds: queryValues(request, "org_id", "orgId") }
-          : credentials,
-      );
-      next();
-    };
+  const signedIn = signIn(authenticator);
   const answerJob = (response: Response, job: Job): void => {
     const status = statusName(job.status, legacyStatusNames);
     response.json({ ok: true, id: job.id, status, job: toJobItem(job, legacyStatusNames) });
@@ -46,7 +35,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
 
   router
     .route("/v1/jobs/list")
-    .get(signIn(true), async (request, response) => {
+    .get(signIn(authenticator, tenantOf), async (request, response) => {
       const viewer = viewerOf(response);
       const userId = oneUserId(queryValues(request, "user_id", "userId"));
       const page = await jobs.list(viewer, { first: LIST_SIZE });
@@ -57,7 +46,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
 
   router
     .route("/v1/jobs")
-    .post(signIn(false), ...jsonBody(BODY_LIMIT), async (request, response) => {
+    .post(signedIn, ...jsonBody(BODY_LIMIT), async (request, response) => {
       const { value: job } = await jobs.create(viewerOf(response), createBody(request), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
       );
@@ -67,11 +56,11 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
 
   router
     .route("/v1/jobs/:id")
-    .get(signIn(false), async (request, response) => {
+    .get(signedIn, async (request, response) => {
       const job = await jobs.get(viewerOf(response), jobId(request));
       response.json({ ok: true, job: toJobItem(job, legacyStatusNames) });
     })
-    .delete(signIn(false), async (request, response) => {
+    .delete(signedIn, async (request, response) => {
       await jobs.delete(viewerOf(response), jobId(request));
       response.json({ ok: true });
     })
@@ -80,7 +69,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
   for (const change of ["cancel", "retry"] as const) {
     router
       .route(`/v1/jobs/:id/${change}`)
-      .post(signIn(false), async (request, response) => {
+      .post(signedIn, async (request, response) => {
         const { value: job } = await jobs[change](viewerOf(response), jobId(request));
         answerJob(response, job);
       })
@@ -89,29 +78,15 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
   return router;
 }
 
-/** Answers 405 and says what is allowed. */
-export function onlyMethods(allow: string): RequestHandler {
-  return (request, response) => {
-    response.setHeader("Allow", allow);
-    throw new AtlasError("method_not_allowed", `${request.method} is not allowed here; use ${allow}`);
-  };
-}
-
-function viewerOf(response: Response): Viewer {
-  return response.locals["viewer"] as Viewer;
-}
-
 function jobId(request: Request): string {
   const { id } = request.params;
   if (typeof id !== "string" || !isUuid(id)) throw invalidInput([{ path: "id", message: "must be a UUID" }]);
   return id;
 }
 
-/** What the query gives under any of these names, however often; a name without a value gives nothing. */
-function queryValues(request: Request, ...names: string[]): string[] {
-  return names
-    .flatMap((name): unknown => request.query[name])
-    .filter((one): one is string => typeof one === "string" && one !== "");
+/** The legacy API's other place for the tenant. */
+function tenantOf(request: Request): string[] {
+  return queryValues(request, "org_id", "orgId");
 }
 
 function oneUserId(given: string[]): string | null {

@@ -9,6 +9,7 @@ export type CreateJobInput = Omit<NewJob, "id">;
 const YEAR_MS = 366 * 86_400_000;
 const MAX_JOB_TYPE_CHARACTERS = 100;
 const MAX_KEY_CHARACTERS = 200;
+const WEEK_MS = 7 * 86_400_000;
 
 const wholeNumber = (min: number, max: number) => {
   const message = `must be a whole number, ${min}–${max}`;
@@ -55,6 +56,7 @@ const createJob = z.object({
   input: input.default({}),
   runAt: runAt.nullable().default(null),
   maxAttempts: wholeNumber(1, 25).nullable().default(null),
+  timeoutMs: wholeNumber(1, WEEK_MS).nullable().default(null),
   idempotencyKey: idempotencyKey.nullable().default(null),
 });
 

@@ -31,7 +31,7 @@ export interface JobPage {
 }
 
 const MAX_PAGE_SIZE = 200;
-const DEFAULT_PAGE_SIZE = 50;
+export const DEFAULT_PAGE_SIZE = 50;
 const MAX_FILTER_VALUES = 100;
 
 /** What a job shows of itself; `checkpoint`, which may be large, is the worker's own. */
@@ -121,13 +121,17 @@ function jobsWhere(tenantId: string, filter: JobFilter | null | undefined) {
 function checkPage({ first, last, filter }: PageInput): void {
   const details: ErrorDetail[] = [];
   for (const [path, size] of Object.entries({ first, last })) {
-    if (size != null && (size < 1 || size > MAX_PAGE_SIZE)) {
-      details.push({ path, message: `must be 1–${MAX_PAGE_SIZE}, got ${size}` });
-    }
+    const message = size == null ? null : sizeFault(size);
+    if (message !== null) details.push({ path, message });
   }
   if (first != null && last != null) details.push({ path: "last", message: "must not be given together with first" });
   if (details.length > 0) throw invalidInput(details);
   checkFilter(filter);
+}
+
+/** Why a page cannot have so many; null when it can. */
+export function sizeFault(size: number): string | null {
+  return size < 1 || size > MAX_PAGE_SIZE ? `must be 1–${MAX_PAGE_SIZE}, got ${size}` : null;
 }
 
 /** @throws AtlasError `invalid_input` naming each list that is too long or holds what cannot be a value of its field. */

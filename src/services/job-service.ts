@@ -1,33 +1,23 @@
 import { randomUUID } from "node:crypto";
-import DataLoader from "dataloader";
 import { isUuid } from "../auth/uuid.js";
 import type { Viewer } from "../auth/viewer.js";
 import type { Database, Session, Transaction } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
 import { AtlasError } from "../errors.js";
 import type { Cursors } from "../feed/cursors.js";
-import type { Feed } from "../feed/feed.js";
 import { startOf } from "../feed/position.js";
 import { cancel } from "../queue/cancel.js";
 import { deleteJob } from "../queue/delete.js";
 import { enqueue, isKeyTaken, type NewJob } from "../queue/enqueue.js";
 import { findReplays } from "../queue/find-replays.js";
-import type { Job, JobStatus } from "../queue/job.js";
-import type { JobEvent } from "../queue/job-event.js";
+import type { Job } from "../queue/job.js";
 import { retry } from "../queue/retry.js";
 import { readUsage } from "../queue/usage.js";
 import { type CreateJobInput, invalidInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
-import {
-  checkFilter,
-  countJobs,
-  type JobFilter,
-  type JobPage,
-  type PageInput,
-  readJobPage,
-  readJobs,
-} from "./job-page.js";
+import { countJobs, type JobFilter, type JobPage, type PageInput, readJobPage, readJobs } from "./job-page.js";
 import { DAILY_JOBS } from "./seats.js";
+import { tenantLoader } from "./tenant-loader.js";
 
 /** A page and the place in the events that it shows. */
 export interface ListedJobs extends JobPage {
@@ -39,19 +29,6 @@ export interface ListedJobs extends JobPage {
 export interface Changed<T> {
   value: T;
   eventCursor: string;
-}
-
-/** Which status changes a subscriber wants; absent: all. */
-export interface ChangeFilter {
-  jobId?: readonly string[] | null | undefined;
-  jobType?: readonly string[] | null | undefined;
-  status?: readonly JobStatus[] | null | undefined;
-}
-
-/** A status change as a subscriber gets it. */
-export interface StatusChange extends JobEvent {
-  /** Resumes the stream after this change. */
-  cursor: string;
 }
 
 /** A member's creates today; limit and remaining null: no limit. */
@@ -67,25 +44,28 @@ export type OnAllowance = (allowance: Allowance) => void;
 
 const MAX_CREATES = 1000;
 const MAX_KEY_TRIES = 3;
+const MAX_BATCH = 500;
 
 /** What a member can do with their tenant's jobs; the same on every surface. Each method acts for one viewer. */
 export class JobService {
-  /** Loads jobs asked for in the same turn with one query for each tenant. */
-  private readonly loader = new DataLoader<{ tenantId: string; id: string }, Job | null>(
-    (keys) => this.loadMany(keys),
-    {
-      cache: false,
-      maxBatchSize: 500,
-    },
-  );
+  private readonly loader;
 
   constructor(
     private readonly database: Database,
     private readonly hints: Hints,
-    private readonly feed: Feed,
     private readonly cursors: Cursors,
     private readonly createLimit: CreateLimit,
-  ) {}
+  ) {
+    this.loader = tenantLoader(
+      database,
+      MAX_BATCH,
+      async (tx, tenantId, keys: readonly { tenantId: string; id: string }[]) => {
+        const ids = [...new Set(keys.map(({ id }) => id))];
+        const jobs = new Map((await readJobs(tx.em, tenantId, ids)).map((job) => [job.id, job]));
+        return keys.map(({ id }) => jobs.get(id) ?? null);
+      },
+    );
+  }
 
   /** @throws AtlasError `invalid_input`, `invalid_cursor`, `unavailable` */
   async list(viewer: Viewer, page: PageInput): Promise<ListedJobs> {
@@ -201,39 +181,6 @@ export class JobService {
     return { limit, used, remaining: limit === null ? null : Math.max(limit - used, 0), resetsAt };
   }
 
-  /**
-   * Every status change of the tenant's jobs after a cursor, or from now on.
-   * @throws AtlasError `invalid_input`, `invalid_cursor`, `cursor_expired`; the stream throws `slow_consumer`
-   */
-  async changes(
-    viewer: Viewer,
-    filter: ChangeFilter | null,
-    after: string | null,
-  ): Promise<AsyncIterableIterator<StatusChange>> {
-    checkFilter(filter);
-    const ids = filter?.jobId == null ? null : new Set(filter.jobId.map((id) => id.toLowerCase()));
-    const types = filter?.jobType == null ? null : new Set(filter.jobType);
-    const statuses = filter?.status == null ? null : new Set<JobStatus | null>(filter.status);
-    const stream = await this.feed.subscribe({
-      tenantId: viewer.tenantId,
-      after,
-      accepts: (event) =>
-        (ids === null || ids.has(event.jobId)) &&
-        (types === null || types.has(event.jobType)) &&
-        (statuses === null || statuses.has(event.status)),
-    });
-    const withCursor = ({ done, value }: IteratorResult<JobEvent, undefined>): IteratorResult<StatusChange> =>
-      done === true
-        ? { done, value: undefined }
-        : { done: false, value: { ...value, cursor: this.cursors.ofEvent(viewer.tenantId, value) } };
-    const changes: AsyncIterableIterator<StatusChange> = {
-      next: async () => withCursor(await stream.next()),
-      return: async () => withCursor((await stream.return?.()) ?? { done: true, value: undefined }),
-      [Symbol.asyncIterator]: () => changes,
-    };
-    return changes;
-  }
-
   private async admit(
     viewer: Viewer,
     inputs: readonly CreateJobInput[],
@@ -301,17 +248,6 @@ export class JobService {
     const [job] = await readJobs(tx.em, viewer.tenantId, [id]);
     if (job === undefined) throw notFound(id);
     return job;
-  }
-
-  private async loadMany(keys: readonly { tenantId: string; id: string }[]): Promise<(Job | null)[]> {
-    const found = new Map<string, Job>();
-    for (const [tenantId, wanted] of Map.groupBy(keys, (key) => key.tenantId)) {
-      const ids = [...new Set(wanted.map((key) => key.id))];
-      const session: Session = { role: "api", tenantId, actor: "system" };
-      const jobs = await this.database.transaction(session, (tx) => readJobs(tx.em, tenantId, ids));
-      for (const job of jobs) found.set(`${tenantId}:${job.id}`, job);
-    }
-    return keys.map(({ tenantId, id }) => found.get(`${tenantId}:${id}`) ?? null);
   }
 
   private act<T>(viewer: Viewer, work: (tx: Transaction) => Promise<T>): Promise<T> {

@@ -78,6 +78,7 @@ describe("the installation", () => {
        insert into jobs (tenant_id, job_type) values ('11111111-1111-4111-8111-111111111111', 'A');
        alter table jobs disable trigger all;
        update jobs set position = 5000000000;
+       update job_events set position = 5000000000;
        alter table jobs enable trigger all;
        update installation set system_identifier = 42`,
       own.superuserUrl,

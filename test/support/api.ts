@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Authenticator } from "../../src/auth/authenticator.js";
 import { issueToken } from "../../src/auth/issue-token.js";
+import { MembershipWatch } from "../../src/auth/membership-watch.js";
 import { type TokenRules, TokenVerifier } from "../../src/auth/token-verifier.js";
 import { type Config, loadConfig } from "../../src/config.js";
 import type { Database } from "../../src/database/database.js";
@@ -14,6 +15,7 @@ import { createGraphqlServer } from "../../src/graphql/graphql-server.js";
 import { createMetrics } from "../../src/metrics.js";
 import { createServer } from "../../src/server.js";
 import { CreateLimit } from "../../src/services/create-limit.js";
+import { EventService } from "../../src/services/event-service.js";
 import { JobService } from "../../src/services/job-service.js";
 import { createTenant, createTestDatabase, silent, type TestDatabase } from "./database.js";
 
@@ -44,11 +46,14 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
   const tail = new Tail(database, hints, silent);
   const cursors = new Cursors(await readCursorKey(database));
   const limit = new CreateLimit(database, config.createLimitPerMinute);
-  const jobs = new JobService(database, hints, new Feed(database, tail, cursors), cursors, limit);
+  const jobs = new JobService(database, hints, cursors, limit);
+  const events = new EventService(database, new Feed(database, tail, cursors), cursors);
   const authenticator = new Authenticator(new TokenVerifier(RULES), database);
-  const graphql = await createGraphqlServer({ jobs, authenticator, config, log: silent });
+  const memberships = new MembershipWatch(authenticator, silent);
+  const services = { jobs, events, authenticator, memberships };
+  const graphql = await createGraphqlServer({ ...services, config, log: silent });
   const metrics = createMetrics(database);
-  const server = createServer({ config, log: silent, database, metrics, api: { jobs, authenticator, graphql } });
+  const server = createServer({ config, log: silent, database, metrics, api: { ...services, graphql } });
   const { url: address, port } = await server.listen();
   return {
     url: address,
@@ -58,6 +63,7 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
     database,
     hints,
     jobs,
+    events,
     tail,
     server,
     member: (options?: { seat?: SeatType; role?: MemberRole }) => createMember(database, options),
@@ -65,6 +71,7 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
       server.failReadiness();
       await graphql.close();
       await server.close(1_000);
+      memberships.close();
       await tail.close();
       await hints.close();
       if (on === undefined) await own.drop();

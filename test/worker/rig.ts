@@ -43,29 +43,25 @@ export async function createRig() {
     return toJob(row);
   };
 
-  const enqueueAll = async (jobs: (Partial<NewJob> & { jobType: string; timeoutMs?: number })[]): Promise<string[]> => {
-    const created = await database.transaction(SYSTEM, async (tx) => {
-      const made = await enqueue(
+  const enqueueAll = async (jobs: (Partial<NewJob> & { jobType: string })[]): Promise<string[]> => {
+    const created = await database.transaction(SYSTEM, (tx) =>
+      enqueue(
         tx,
         { tenantId, userId, dailyLimit: null },
-        jobs.map(({ jobType, ...given }) => ({
+        jobs.map((given) => ({
           id: randomUUID(),
-          jobType,
-          priority: given.priority ?? 0,
-          input: given.input ?? {},
-          runAt: given.runAt ?? null,
-          maxAttempts: given.maxAttempts ?? null,
-          idempotencyKey: given.idempotencyKey ?? null,
+          priority: 0,
+          input: {},
+          runAt: null,
+          maxAttempts: null,
+          timeoutMs: null,
+          idempotencyKey: null,
+          ...given,
         })),
-      );
-      for (const [index, { timeoutMs }] of jobs.entries()) {
-        if (timeoutMs === undefined) continue;
-        await tx.query("update jobs set timeout_ms = $2 where id = $1", [made?.[index]?.id, timeoutMs]);
-      }
-      return made ?? [];
-    });
+      ),
+    );
     hints.send("queued");
-    return created.map(({ id }) => id);
+    return created?.map(({ id }) => id) ?? [];
   };
 
   return {
@@ -75,7 +71,7 @@ export async function createRig() {
     rows,
     job,
     enqueueAll,
-    async enqueue(jobType: string, options: Partial<NewJob> & { timeoutMs?: number } = {}): Promise<string> {
+    async enqueue(jobType: string, options: Partial<NewJob> = {}): Promise<string> {
       const [id] = await enqueueAll([{ jobType, ...options }]);
       if (id === undefined) throw new Error("no job was created");
       return id;

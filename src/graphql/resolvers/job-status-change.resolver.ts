@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, Resolver, Root, Subscription } from "type-graphql";
-import type { StatusChange } from "../../services/job-service.js";
+import type { StatusChange } from "../../services/event-service.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { JobStatusChangeFilterInput } from "../types/inputs.js";
 import { JobStatusChangeType } from "../types/job-status-change.js";
@@ -17,7 +17,7 @@ export class JobStatusChangeResolver {
   @Subscription(() => JobStatusChangeType, {
     description: "Every status change of the tenant's jobs after a cursor, each job's in version order, at least once.",
     subscribe: ({ args, context }: { args: Arguments; context: GraphqlContext }) =>
-      context.jobs.changes(viewerOf(context), args.filter ?? null, args.after ?? null),
+      context.events.changes(viewerOf(context), args.filter ?? null, args.after ?? null),
   })
   jobStatusChanged(
     @Root() change: StatusChange,

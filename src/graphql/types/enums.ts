@@ -17,6 +17,20 @@ export const SeatTypeName = {
   ENTERPRISE: "enterprise",
 } as const;
 
+/** GraphQL's names of who makes changes; the values are the queue's. */
+export const ActorKindName = { USER: "user", WORKER: "worker", SYSTEM: "system", DATABASE: "database" } as const;
+
+registerEnumType(ActorKindName, {
+  name: "ActorKind",
+  description: "Who makes changes.",
+  valuesConfig: {
+    USER: { description: "A member, through the API." },
+    WORKER: { description: "The worker that runs the job." },
+    SYSTEM: { description: "The queue itself, such as the rescue of a lost worker's jobs." },
+    DATABASE: { description: "A person or program that writes to the database by itself." },
+  },
+});
+
 registerEnumType(JobStatusName, {
   name: "JobStatus",
   description: "Where a job stands.",

@@ -59,6 +59,12 @@ export class CreateJobInputType {
   @Field(() => Int, { nullable: true, description: "Attempts at most, 1–25. Default: 4." })
   maxAttempts?: number | null;
 
+  @Field(() => Int, {
+    nullable: true,
+    description: "How long an attempt may take, in ms, 1–604800000 (a week). Default: the service's.",
+  })
+  timeoutMs?: number | null;
+
   @Field(() => String, {
     nullable: true,
     description:

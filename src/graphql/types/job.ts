@@ -52,6 +52,12 @@ export class JobType {
   @Field(() => Int, { description: "Attempts at most." })
   maxAttempts!: number;
 
+  @Field(() => Int, {
+    nullable: true,
+    description: "How long an attempt may take, in ms; null: as long as the service's default.",
+  })
+  timeoutMs!: number | null;
+
   @Field(() => DateTime, { description: "It does not run before this instant." })
   runAt!: Date;
 

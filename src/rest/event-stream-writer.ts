@@ -1,0 +1,44 @@
+import { once } from "node:events";
+import type { Response } from "express";
+
+const KEEP_ALIVE_MS = 15_000;
+/** A reader that takes nothing for so long is gone. */
+const STALL_MS = 60_000;
+
+/** Writes a response of server-sent events, as fast as its reader reads. */
+export class EventStreamWriter {
+  private readonly keepAlive: NodeJS.Timeout;
+  private readonly gone = new AbortController();
+
+  constructor(private readonly response: Response) {
+    response.status(200).set({
+      "Content-Type": "text/event-stream; charset=utf-8",
+      // Proxies would hold events back until a buffer is full.
+      "X-Accel-Buffering": "no",
+    });
+    response.flushHeaders();
+    this.keepAlive = setInterval(() => void this.write(": keep-alive\n\n"), KEEP_ALIVE_MS).unref();
+    response.once("close", () => {
+      clearInterval(this.keepAlive);
+      this.gone.abort();
+    });
+  }
+
+  /**
+   * Resolves when there is room for more, or the reader is gone. Only what is not awaited can gather, and that is a few
+   * lines.
+   */
+  async write(frame: string): Promise<void> {
+    if (this.response.destroyed || this.response.writableEnded) return;
+    if (this.response.writableNeedDrain && frame.startsWith(":")) return;
+    if (this.response.write(frame)) return;
+    const stalled = setTimeout(() => this.response.destroy(), STALL_MS).unref();
+    await once(this.response, "drain", { signal: this.gone.signal }).catch(() => undefined);
+    clearTimeout(stalled);
+  }
+
+  end(): void {
+    clearInterval(this.keepAlive);
+    this.response.end();
+  }
+}

@@ -1,0 +1,99 @@
+import { type Request, type Response, Router } from "express";
+import type { Authenticator } from "../auth/authenticator.js";
+import type { MembershipEnd, MembershipWatch } from "../auth/membership-watch.js";
+import { AtlasError } from "../errors.js";
+import type { JobStatus } from "../queue/job.js";
+import { invalidInput } from "../services/create-job-input.js";
+import type { ChangeFilter, EventService } from "../services/event-service.js";
+import { asAtlasError, restBody } from "./error-handler.js";
+import { EventStreamWriter } from "./event-stream-writer.js";
+import { statusNamed, STATUS_NAMES, toEventItem } from "./job-representation.js";
+import { onlyMethods } from "./only-methods.js";
+import { queryValues } from "./query-values.js";
+import { signIn, viewerOf } from "./sign-in.js";
+
+export interface JobEventsRoutesOptions {
+  events: EventService;
+  authenticator: Authenticator;
+  memberships: MembershipWatch;
+  legacyStatusNames: boolean;
+  /** Fires when the server shuts down: streams end, so that requests can drain. */
+  closing: AbortSignal;
+}
+
+/** What a stream says that ends for its viewer's sake. */
+const ENDS: Record<MembershipEnd, () => AtlasError> = {
+  expired: () => new AtlasError("invalid_token", "The token has expired"),
+  removed: () => new AtlasError("tenant_access_denied", "You are no longer a member of this tenant"),
+};
+
+/**
+ * Server-sent events: every status change of the tenant's jobs, from the same feed as the subscription and with the same
+ * guarantees. An event's id is its cursor; `Last-Event-ID`, or `after` in the query, resumes after one.
+ */
+export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
+  const { events, authenticator, memberships, legacyStatusNames, closing } = options;
+  const router = Router();
+  router
+    .route("/v1/jobs/events")
+    .get(signIn(authenticator), async (request, response) => {
+      const viewer = viewerOf(response);
+      const changes = await events.changes(viewer, filterOf(request), cursorOf(request));
+      const writer = new EventStreamWriter(response);
+      // What ends the stream from outside, and what it says then.
+      const endWith = (error: AtlasError): void => {
+        void writer.write(endFrame(error, response));
+        void changes.return?.();
+      };
+      const unfollow = memberships.follow(viewer, (why) => endWith(ENDS[why]()));
+      const close = (): void => endWith(new AtlasError("unavailable", "The service is shutting down"));
+      closing.addEventListener("abort", close);
+      response.once("close", () => void changes.return?.());
+      // Its id alone, so that a client which loses the connection before the first event resumes here.
+      void writer.write(`retry: ${RECONNECT_MS}\nid: ${changes.startCursor}\n\n`);
+      try {
+        if (closing.aborted) close();
+        if (request.method === "HEAD") return;
+        for await (const change of changes) {
+          await writer.write(
+            `id: ${change.cursor}\ndata: ${JSON.stringify(toEventItem(change, legacyStatusNames))}\n\n`,
+          );
+        }
+      } catch (error) {
+        void writer.write(endFrame(asAtlasError(error), response));
+        response.locals["failure"] = error;
+      } finally {
+        closing.removeEventListener("abort", close);
+        unfollow();
+        writer.end();
+      }
+    })
+    .all(onlyMethods("GET, HEAD"));
+  return router;
+}
+
+const RECONNECT_MS = 1_000;
+
+function endFrame(error: AtlasError, response: Response): string {
+  return `event: end\ndata: ${JSON.stringify(restBody(error, String(response.locals["requestId"])))}\n\n`;
+}
+
+/** `Last-Event-ID` before `after`: a client that reconnects sends the address it began with. */
+function cursorOf(request: Request): string | null {
+  const [after = null, ...others] = new Set(queryValues(request, "after"));
+  if (others.length > 0) throw invalidInput([{ path: "after", message: "must be given once" }]);
+  return request.get("last-event-id") || after;
+}
+
+function filterOf(request: Request): ChangeFilter {
+  const values = (...names: string[]): string[] | null => {
+    const given = queryValues(request, ...names);
+    return given.length === 0 ? null : given;
+  };
+  const status = values("status")?.map((name): JobStatus => {
+    const known = statusNamed(name);
+    if (known === null) throw invalidInput([{ path: "status", message: `must be one of ${STATUS_NAMES.join(", ")}` }]);
+    return known;
+  });
+  return { jobId: values("job_id", "jobId"), jobType: values("job_type", "jobType"), status: status ?? null };
+}

@@ -1,0 +1,165 @@
+import type { Viewer } from "../auth/viewer.js";
+import type { Database } from "../database/database.js";
+import type { Cursors } from "../feed/cursors.js";
+import { type Feed, refuseExpired } from "../feed/feed.js";
+import { startOf } from "../feed/position.js";
+import { readEvents } from "../feed/read-events.js";
+import type { JobStatus } from "../queue/job.js";
+import type { JobEvent } from "../queue/job-event.js";
+import { type HistoryPart, readAttemptEvents, readHistories } from "../queue/read-histories.js";
+import { invalidInput } from "./create-job-input.js";
+import { type JobAttempt, toAttempts } from "./job-attempts.js";
+import { checkFilter, DEFAULT_PAGE_SIZE, sizeFault } from "./job-page.js";
+import { tenantLoader } from "./tenant-loader.js";
+
+/** Which status changes a subscriber wants; absent: all. */
+export interface ChangeFilter {
+  jobId?: readonly string[] | null | undefined;
+  jobType?: readonly string[] | null | undefined;
+  status?: readonly JobStatus[] | null | undefined;
+}
+
+/** An event and the cursor that goes on after it. */
+export interface StatusChange extends JobEvent {
+  cursor: string;
+}
+
+/** Status changes as they come; `return` ends the stream at once. */
+export interface ChangeStream extends AsyncIterableIterator<StatusChange> {
+  /** Resumes the stream from its beginning. */
+  readonly startCursor: string;
+}
+
+/** Which part of a list of events, oldest first. */
+export interface EventPageInput {
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}
+
+export interface EventPage {
+  events: StatusChange[];
+  hasNextPage: boolean;
+  hasPreviousPage: boolean;
+  /** Subscribe after this cursor, and no change since this page is missed. */
+  eventCursor: string;
+}
+
+type OfTenant<T> = T & { tenantId: string };
+
+const MAX_ATTEMPTS_SHOWN = 100;
+/** A batch of histories is one statement; its answer stays within some ten thousand rows. */
+const MAX_BATCH = 200;
+
+/** The log of status changes: live, in pages, a job's own, and as attempts. Each method acts for one viewer. */
+export class EventService {
+  private readonly histories;
+  private readonly attemptsOf;
+
+  constructor(
+    private readonly database: Database,
+    private readonly feed: Feed,
+    private readonly cursors: Cursors,
+  ) {
+    this.histories = tenantLoader(
+      database,
+      MAX_BATCH,
+      async (tx, tenantId, parts: readonly OfTenant<HistoryPart>[]) => {
+        const histories = await readHistories(tx, tenantId, parts);
+        return histories.map((events) => ({ events, watermark: tx.watermark }));
+      },
+    );
+    this.attemptsOf = tenantLoader(
+      database,
+      MAX_BATCH,
+      async (tx, tenantId, jobs: readonly OfTenant<{ jobId: string }>[]) => {
+        const ids = jobs.map(({ jobId }) => jobId);
+        // Two events an attempt: the one that began it, and the one that ended it.
+        return (await readAttemptEvents(tx, tenantId, ids, 2 * MAX_ATTEMPTS_SHOWN)).map(toAttempts);
+      },
+    );
+  }
+
+  /**
+   * Every status change of the tenant's jobs after a cursor, or from now on.
+   * @throws AtlasError `invalid_input`, `invalid_cursor`, `cursor_expired`; the stream throws `slow_consumer`
+   */
+  async changes(viewer: Viewer, filter: ChangeFilter | null, after: string | null): Promise<ChangeStream> {
+    checkFilter(filter);
+    const ids = filter?.jobId == null ? null : new Set(filter.jobId.map((id) => id.toLowerCase()));
+    const types = filter?.jobType == null ? null : new Set(filter.jobType);
+    const statuses = filter?.status == null ? null : new Set<JobStatus | null>(filter.status);
+    const stream = await this.feed.subscribe({
+      tenantId: viewer.tenantId,
+      after,
+      accepts: (event) =>
+        (ids === null || ids.has(event.jobId)) &&
+        (types === null || types.has(event.jobType)) &&
+        (statuses === null || statuses.has(event.status)),
+    });
+    const withCursor = ({ done, value }: IteratorResult<JobEvent, undefined>): IteratorResult<StatusChange> =>
+      done === true ? { done, value: undefined } : { done: false, value: this.toChange(viewer, value) };
+    const changes: ChangeStream = {
+      startCursor: this.cursors.ofEvent(viewer.tenantId, stream.startsAfter),
+      next: async () => withCursor(await stream.next()),
+      return: async () => withCursor((await stream.return?.()) ?? { done: true, value: undefined }),
+      [Symbol.asyncIterator]: () => changes,
+    };
+    return changes;
+  }
+
+  /**
+   * A page of the tenant's events, as far as they are final: an event appears once no transaction is open that could
+   * still put one before it.
+   * @throws AtlasError `invalid_input`, `invalid_cursor`, `cursor_expired`
+   */
+  async tenantEvents(viewer: Viewer, { first, after }: EventPageInput): Promise<EventPage> {
+    const size = pageSize(first);
+    const { tenantId } = viewer;
+    const from = after == null ? null : this.cursors.readEvent(tenantId, after);
+    return this.database.transaction({ role: "api", tenantId, actor: "system" }, async (tx) => {
+      await refuseExpired(tx, this.cursors, tenantId, from);
+      const found = await readEvents(tx, { after: from ?? startOf(0n), tenantId, limit: size + 1 });
+      const events = found.slice(0, size).map((event) => this.toChange(viewer, event));
+      const hasNextPage = found.length > size;
+      const eventCursor =
+        (hasNextPage ? events.at(-1)?.cursor : null) ?? this.cursors.ofEvent(tenantId, startOf(tx.watermark));
+      return { events, hasNextPage, hasPreviousPage: after != null, eventCursor };
+    });
+  }
+
+  /**
+   * A page of one job's events, up to the last one committed. Its cursors are the job's own, no places in the tenant's
+   * events.
+   * @throws AtlasError `invalid_input`, `invalid_cursor`
+   */
+  async jobEvents(viewer: Viewer, jobId: string, { first, after }: EventPageInput): Promise<EventPage> {
+    const size = pageSize(first);
+    const { tenantId } = viewer;
+    const afterVersion = after == null ? 0 : this.cursors.readVersion(tenantId, jobId, after);
+    const { events: found, watermark } = await this.histories.load({ tenantId, jobId, afterVersion, limit: size + 1 });
+    const events = found
+      .slice(0, size)
+      .map((event) => ({ ...event, cursor: this.cursors.ofVersion(tenantId, jobId, event.version) }));
+    return {
+      events,
+      hasNextPage: found.length > size,
+      hasPreviousPage: after != null,
+      eventCursor: this.cursors.ofEvent(tenantId, startOf(watermark)),
+    };
+  }
+
+  /** A job's last hundred attempts, oldest first. */
+  async attempts({ tenantId }: Viewer, jobId: string): Promise<JobAttempt[]> {
+    return this.attemptsOf.load({ tenantId, jobId });
+  }
+
+  private toChange({ tenantId }: Viewer, event: JobEvent): StatusChange {
+    return { ...event, cursor: this.cursors.ofEvent(tenantId, event) };
+  }
+}
+
+function pageSize(first: number | null | undefined): number {
+  const message = first == null ? null : sizeFault(first);
+  if (message !== null) throw invalidInput([{ path: "first", message }]);
+  return first ?? DEFAULT_PAGE_SIZE;
+}

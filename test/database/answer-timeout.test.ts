@@ -1,0 +1,62 @@
+import { Database } from "../../src/database/database.js";
+import { createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
+import { type DatabaseProxy, openDatabaseProxy } from "../support/database-proxy.js";
+import { until } from "../support/until.js";
+
+const POOL_SIZE = 3;
+const ANSWER_TIMEOUT_MS = 300;
+
+let own: TestDatabase;
+let proxy: DatabaseProxy;
+let database: Database;
+beforeEach(async () => {
+  own = await createTestDatabase();
+  proxy = await openDatabaseProxy(own.url);
+  database = await Database.connect({
+    url: proxy.url,
+    poolSize: POOL_SIZE,
+    log: silent,
+    answerTimeoutMs: ANSWER_TIMEOUT_MS,
+  });
+});
+afterEach(async () => {
+  await database.close();
+  await proxy.close();
+  await own.drop();
+});
+
+const run = (sql: string) => database.transaction(SYSTEM, (tx) => tx.query(sql));
+const answers = () => run("select 1").then(() => true);
+
+describe("a transaction", () => {
+  it("cancels a statement that takes too long, and keeps its connection", async () => {
+    const [before] = (await run("select pg_backend_pid() as pid")) as { pid: number }[];
+    await expect(run("select pg_sleep(30)")).rejects.toMatchObject({ code: "unavailable" });
+    expect(await run("select pg_backend_pid() as pid")).toEqual([before]);
+  });
+
+  it("gives up a server that hangs, on as many connections as the pool has, and works once it answers again", async () => {
+    for (let round = 0; round < 2; round += 1) {
+      await Promise.all(Array.from({ length: POOL_SIZE }, answers));
+      proxy.set("hang");
+      const asked = Array.from({ length: POOL_SIZE }, () => answers().catch((error: unknown) => error));
+      for (const answer of await Promise.all(asked)) expect(answer).toMatchObject({ code: "unavailable" });
+      proxy.set("there");
+      await until(() => answers().catch(() => false));
+    }
+  });
+
+  it("does not count the time that a connection lies idle in the pool", async () => {
+    const [before] = (await run("select pg_backend_pid() as pid")) as { pid: number }[];
+    // What passes here is what must be outlasted: there is no signal for nothing happening.
+    await new Promise((resolve) => setTimeout(resolve, 3 * ANSWER_TIMEOUT_MS));
+    expect(await run("select pg_backend_pid() as pid")).toEqual([before]);
+  });
+});
+
+it("lets what the owner does, such as migrations, take as long as it takes", async () => {
+  const slow = database.patiently((orm) =>
+    orm.em.fork().execute(`select 'done' as work from pg_sleep(${(4 * ANSWER_TIMEOUT_MS) / 1000})`),
+  );
+  expect(await slow).toEqual([{ work: "done" }]);
+});
