@@ -1,0 +1,244 @@
+import { randomUUID } from "node:crypto";
+import { createAtlasClient, type AtlasClient, type JobStatusChange, type WatchState } from "../../src/client/index.js";
+import { startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
+import { asSuperuser, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { openDatabaseProxy } from "../support/database-proxy.js";
+import { until } from "../support/until.js";
+
+let own: TestDatabase;
+let api: TestApi;
+let member: TestMember;
+let client: AtlasClient;
+const ending = new Set<() => unknown>();
+beforeEach(async () => {
+  own = await createTestDatabase();
+  api = await startApi({}, own);
+  member = await api.member();
+  client = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: member.token });
+});
+afterEach(async () => {
+  for (const end of ending) await end();
+  ending.clear();
+  await api.close();
+  await own.drop();
+});
+
+const insert = (count: number) =>
+  own.database.transaction(SYSTEM, (tx) =>
+    tx.query("insert into jobs (tenant_id, job_type) select $1, 'A' from generate_series(1, $2::int)", [
+      member.tenantId,
+      count,
+    ]),
+  );
+
+/** Collects what a watch gives, from its beginning. */
+async function collect(from: AtlasClient, options: Parameters<AtlasClient["watch"]>[0] = {}) {
+  const { eventCursor: after } = await client.list({ first: 1 });
+  const states: WatchState[] = [];
+  const seen: JobStatusChange[] = [];
+  const changes = from.watch({ after, onState: (state) => states.push(state), ...options });
+  ending.add(() => changes.return?.());
+  const over = (async () => {
+    for await (const change of changes) seen.push(change);
+  })();
+  // Its failure is what some tests look at, through `over`.
+  over.catch(() => undefined);
+  await until(() => states.includes("live") || options.signal?.aborted);
+  const count = (changed: number) =>
+    until(() => seen.length >= changed && seen, { what: `${changed} changes (${seen.length} came)`, boundMs: 30_000 });
+  return { states, seen, over, count, changes };
+}
+
+/** The tenant's events in the order of the log. */
+async function logged(): Promise<string[]> {
+  const rows = (await asSuperuser(
+    `select job_id, version from job_events where tenant_id = '${member.tenantId}' order by position, id`,
+    own.superuserUrl,
+  )) as { job_id: string; version: number }[];
+  return rows.map((row) => `${row.job_id} ${row.version}`);
+}
+const named = (seen: JobStatusChange[]) => seen.map(({ jobId, version }) => `${jobId} ${version}`);
+
+describe("enqueue and list", () => {
+  it("create jobs and show them", async () => {
+    const { job } = await client.enqueue({
+      jobType: "A",
+      priority: 3,
+      input: { a: 1 },
+      runAt: new Date(),
+      timeoutMs: 5000,
+    });
+    const page = await client.list({ filter: { jobType: ["A"], status: ["QUEUED"] }, first: 10 });
+    expect(page).toMatchObject({ jobs: [job], totalCount: 1, pageInfo: { hasNextPage: false } });
+    expect(job).toMatchObject({ jobType: "A", priority: 3, input: { a: 1 }, status: "QUEUED", version: 1 });
+  });
+
+  it("make one job of a create whose answers were lost", async () => {
+    let lost = 0;
+    const losing = createAtlasClient({
+      url: api.url,
+      tenantId: member.tenantId,
+      token: member.token,
+      fetch: async (...request) => {
+        const response = await fetch(...request);
+        if (lost >= 2) return response;
+        lost += 1;
+        throw new TypeError("the connection was cut");
+      },
+    });
+    const { job } = await losing.enqueue({ jobType: "ONCE" });
+    const { jobs } = await client.list({ filter: { jobType: ["ONCE"] } });
+    expect([lost, jobs.map(({ id }) => id)]).toEqual([2, [job.id]]);
+  });
+
+  it("ask for another token when the service refuses the first", async () => {
+    const asked: boolean[] = [];
+    const refreshing = createAtlasClient({
+      url: `${api.url}/`,
+      tenantId: member.tenantId,
+      token: ({ refresh }) => {
+        asked.push(refresh);
+        return refresh ? member.token : "stale";
+      },
+    });
+    await refreshing.list();
+    expect(asked).toEqual([false, true]);
+  });
+
+  it("tell what the service refuses, and stop when they are told to", async () => {
+    await expect(client.enqueue({ jobType: " " })).rejects.toMatchObject({
+      name: "AtlasClientError",
+      code: "BAD_USER_INPUT",
+      extensions: { details: [expect.objectContaining({ path: "input.jobType" })] },
+    });
+    const stopped = new AbortController();
+    const away = createAtlasClient({ url: "http://127.0.0.1:1", tenantId: member.tenantId, token: "x" });
+    const asking = away.list({ signal: stopped.signal });
+    stopped.abort(new Error("enough"));
+    await expect(asking).rejects.toThrow("enough");
+  });
+});
+
+describe("watch", () => {
+  it("sees what happens after it began, also without a cursor", async () => {
+    const changes = client.watch({ filter: { status: ["QUEUED"] } });
+    ending.add(() => changes.return?.());
+    const first = changes.next();
+    await until(() => api.tail.size === 1);
+    const { job } = await client.enqueue({ jobType: "A" });
+    expect((await first).value).toMatchObject({
+      jobId: job.id,
+      version: 1,
+      previousStatus: null,
+      status: "QUEUED",
+      job: { jobType: "A" },
+    });
+  });
+
+  it("gives the log's own sequence while its sockets are cut again and again", async () => {
+    const proxy = await openDatabaseProxy(api.url);
+    ending.add(() => proxy.close());
+    const cut = createAtlasClient({ url: proxy.url, tenantId: member.tenantId, token: member.token });
+    const watched = await collect(cut);
+    for (let round = 0; round < 5; round += 1) {
+      await insert(200);
+      await watched.count(round * 400 + 1);
+      proxy.set("away");
+      await insert(200);
+      proxy.set("there");
+    }
+    await watched.count(2000);
+    expect(named(watched.seen)).toEqual(await logged());
+    expect(watched.states.slice(0, 3)).toEqual(["live", "reconnecting", "resumed"]);
+  });
+
+  it("goes on when the service comes back, having missed nothing", async () => {
+    const { port } = api;
+    const watched = await collect(client);
+    await insert(10);
+    await watched.count(10);
+    await api.close();
+    await insert(10);
+    api = await startApi({ port }, own);
+    await watched.count(20);
+    expect(named(watched.seen)).toEqual(await logged());
+    expect(watched.states).toEqual(["live", "reconnecting", "resumed"]);
+  });
+
+  it("asks for a new token when the old one has expired", async () => {
+    const asked: boolean[] = [];
+    const expiring = createAtlasClient({
+      url: api.url,
+      tenantId: member.tenantId,
+      token: ({ refresh }) => {
+        asked.push(refresh);
+        return tokenOf(member.userId, refresh ? 600 : 2);
+      },
+    });
+    const watched = await collect(expiring);
+    await until(() => watched.states.includes("resumed"));
+    await insert(1);
+    await watched.count(1);
+    expect(asked).toEqual([false, true]);
+  });
+
+  it("gives up when its user is no member any more, after asking again", async () => {
+    const watched = await collect(client);
+    await asSuperuser(`delete from tenant_members where user_id = '${member.userId}'`, own.superuserUrl);
+    await expect(watched.over).rejects.toMatchObject({ code: "FORBIDDEN" });
+    expect(api.tail.size).toBe(0);
+  });
+
+  it("keeps a bounded number of changes for a consumer that pauses, who loses none", async () => {
+    const { eventCursor: after } = await client.list({ first: 1 });
+    const changes = client.watch({ after });
+    ending.add(() => changes.return?.());
+    await insert(1);
+    const seen = [(await changes.next()).value as JobStatusChange];
+    await insert(3500);
+    // Full, it has let go of its subscription.
+    await until(() => api.tail.size === 0);
+    while (seen.length < 3501) seen.push((await changes.next()).value as JobStatusChange);
+    expect(named(seen)).toEqual(await logged());
+  });
+
+  it("throws for a cursor older than the events kept, with the one to go on from", async () => {
+    const { eventCursor } = await client.list();
+    await asSuperuser("update installation set pruned_position = 9000000000000000", own.superuserUrl);
+    await expect(client.watch({ after: eventCursor }).next()).rejects.toMatchObject({
+      code: "CURSOR_EXPIRED",
+      extensions: { headCursor: expect.any(String) },
+    });
+    await expect(client.watch({ after: "nonsense" }).next()).rejects.toMatchObject({ code: "INVALID_CURSOR" });
+    await expect(client.watch({ filter: { jobId: ["x"] } }).next()).rejects.toMatchObject({ code: "BAD_USER_INPUT" });
+  });
+
+  it("drops what it has given before", async () => {
+    const { eventCursor: after } = await client.list({ first: 1 });
+    const id = randomUUID();
+    const changes = client.watch({ after });
+    ending.add(() => changes.return?.());
+    await asSuperuser(
+      `insert into jobs (tenant_id, id, job_type) values ('${member.tenantId}', '${id}', 'A')`,
+      own.superuserUrl,
+    );
+    const { value } = await changes.next();
+    // As a resumption after a cursor of a page gives it again.
+    (changes as unknown as { receive(change: unknown): boolean }).receive(value);
+    await asSuperuser(`update jobs set status = 'canceled' where id = '${id}'`, own.superuserUrl);
+    expect((await changes.next()).value).toMatchObject({ version: 2 });
+  });
+
+  it("ends at once when it is told to, also while it waits", async () => {
+    const changes = client.watch();
+    const waiting = changes.next();
+    await until(() => api.tail.size === 1);
+    await changes.return?.();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    const stopped = new AbortController();
+    const watched = await collect(client, { signal: stopped.signal });
+    stopped.abort();
+    await watched.over;
+    await until(() => api.tail.size === 0);
+  });
+});
