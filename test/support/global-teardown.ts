@@ -8,9 +8,11 @@ const STOP_BOUND_MS = 15_000;
 
 /** Stops the run's PostgreSQL and removes its folder. */
 export default async function globalTeardown(): Promise<void> {
-  const { embedded, dataDir } = (
-    globalThis as unknown as { atlasTestServer: { embedded: EmbeddedDatabase; dataDir: string } }
-  ).atlasTestServer;
+  const { atlasTestServer: server } = globalThis as {
+    atlasTestServer?: { embedded: EmbeddedDatabase; dataDir: string };
+  };
+  if (server === undefined) return;
+  const { embedded, dataDir } = server;
   await embedded.close();
   for (const end = Date.now() + STOP_BOUND_MS; Date.now() < end; await sleep(50)) {
     if ((await readInstance(join(dataDir, "postgres")))?.watchdog === null) break;

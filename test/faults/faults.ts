@@ -1,0 +1,77 @@
+/** A known fault of job queues and event streams, as it would stand in our source. */
+export interface Fault {
+  name: string;
+  file: string;
+  /** The text that goes, and what stands in its place. */
+  from: string;
+  to: string;
+  /** The test file and the test that must fail. */
+  caughtBy: [file: string, test: string];
+}
+
+/** What the reliability section of the README lists. */
+export const FAULTS: readonly Fault[] = [
+  {
+    name: "cursor by id alone",
+    file: "src/feed/read-events.ts",
+    from: "where tenant_id = $5 and (position, id) > ($1::bigint, $2::bigint) and position < $3::bigint\norder by position, id limit $4",
+    to: "where tenant_id = $5 and id > $2::bigint and $1::bigint + $3::bigint > 0\norder by id limit $4",
+    caughtBy: ["test/feed/order.test.ts", "gives an event whose transaction commits after a younger one's"],
+  },
+  {
+    name: "positions read past the watermark",
+    file: "src/feed/read-events.ts",
+    from: "where tenant_id = $5 and (position, id) > ($1::bigint, $2::bigint) and position < $3::bigint",
+    to: "where tenant_id = $5 and (position, id) > ($1::bigint, $2::bigint) and $3::bigint > 0",
+    caughtBy: ["test/feed/order.test.ts", "gives an event whose transaction commits after a younger one's"],
+  },
+  {
+    name: "no fence on complete",
+    file: "src/queue/complete.ts",
+    from: "where ${FENCE}",
+    to: "where tenant_id = $1 and id = $2 and status = 'running' and coalesce($3::uuid::text, $4::int::text) <> ''",
+    caughtBy: ["test/queue/interleavings.test.ts", "takes a job from a worker whose late end then changes nothing"],
+  },
+  {
+    name: "NOTIFY without polling",
+    file: "src/feed/tail.ts",
+    from: "await this.pause(POLL_MS);",
+    to: "await this.pause(600_000);",
+    caughtBy: ["test/feed/feed.test.ts", "finds events without any hint"],
+  },
+  {
+    name: "claims by NOTIFY alone",
+    file: "src/worker/loop.ts",
+    from: "this.options.intervals.pollMs *",
+    to: "600_000 *",
+    caughtBy: ["test/worker/claim.test.ts", "finds jobs without any hint"],
+  },
+  {
+    name: "rescue without a guard on the worker's life",
+    file: "src/queue/rescue.ts",
+    from: "not exists (\n      select from workers w",
+    to: "1 > 0 or not exists (\n      select from workers w",
+    caughtBy: ["test/queue/model.test.ts", "agrees with a simple model"],
+  },
+  {
+    name: "rescue without a look at its own beats",
+    file: "src/worker/maintenance.ts",
+    from: "if (unbrokenMs() < intervals.deadMs) return false;",
+    to: "void unbrokenMs;",
+    caughtBy: ["test/worker/liveness.test.ts", "is not taken for dead by a worker that itself has just come"],
+  },
+  {
+    name: "rescue of a job that has ended meanwhile",
+    file: "src/queue/rescue.ts",
+    from: "where jobs.status = 'running' and jobs.started_at = held.started_at and (",
+    to: "where (",
+    caughtBy: ["test/queue/interleavings.test.ts", "leaves alone a job that ends while it looks"],
+  },
+  {
+    name: "unbounded queue of a subscriber",
+    file: "src/feed/event-queue.ts",
+    from: "if (this.events.length >= this.capacity) this.overflowed = true;",
+    to: "if (this.events.length < 0) this.overflowed = true;",
+    caughtBy: ["test/feed/feed.test.ts", "ends a subscriber that falls behind"],
+  },
+];

@@ -1,0 +1,380 @@
+import { randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { cancel } from "../../src/queue/cancel.js";
+import { claim } from "../../src/queue/claim.js";
+import { complete } from "../../src/queue/complete.js";
+import { deleteJob } from "../../src/queue/delete.js";
+import { enqueue } from "../../src/queue/enqueue.js";
+import { fail } from "../../src/queue/fail.js";
+import type { HeldJob } from "../../src/queue/held-job.js";
+import type { JobStatus } from "../../src/queue/job.js";
+import { makeDue } from "../../src/queue/make-due.js";
+import { release } from "../../src/queue/release.js";
+import { rescue } from "../../src/queue/rescue.js";
+import { retry } from "../../src/queue/retry.js";
+import type { Transaction } from "../../src/database/database.js";
+import { createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+
+const RUNS = Number(process.env["MODEL_RUNS"] ?? 30);
+const SEED = process.env["MODEL_SEED"];
+const WORKERS = 3;
+const HOUR_MS = 3_600_000;
+const TYPES = ["A", "B"];
+
+/** A job as the model thinks of it. Its clock has hours: runAt is in how many a job may run. */
+interface ModelJob {
+  id: string;
+  jobType: string;
+  status: JobStatus;
+  priority: number;
+  attempt: number;
+  maxAttempts: number;
+  worker: number | null;
+  cancelRequested: boolean;
+  /** 0: now. */
+  waitHours: number;
+  error: { code: string; attempt: number } | null;
+  output: boolean;
+  version: number;
+}
+
+interface Model {
+  jobs: ModelJob[];
+  deleted: number;
+  created: number;
+  /** What each worker has in its hands, or believes to have. */
+  held: { worker: number; job: ModelJob; attempt: number }[];
+  dead: Set<number>;
+}
+
+interface Real {
+  own: TestDatabase;
+  tenantId: string;
+  userId: string;
+  workerIds: string[];
+}
+
+let own: TestDatabase;
+beforeAll(async () => {
+  own = await createTestDatabase();
+});
+afterAll(() => own.drop());
+
+const act = <T>(real: Real, work: (tx: Transaction) => Promise<T>): Promise<T> =>
+  real.own.database.transaction(SYSTEM, work);
+
+/** Moves a job of the model to another status, which is an event. */
+function move(job: ModelJob, status: JobStatus): void {
+  job.status = status;
+  job.version += 1;
+  if (status !== "running") job.worker = null;
+}
+
+/** What an attempt becomes that ends without success. */
+function endBadly(job: ModelJob, code: string, permanent: boolean, waitHours: number, cancelKeepsError: boolean): void {
+  if (!job.cancelRequested || !cancelKeepsError) job.error = { code, attempt: job.attempt };
+  if (job.cancelRequested) move(job, "canceled");
+  else if (permanent || job.attempt >= job.maxAttempts) move(job, "failed");
+  else {
+    move(job, "queued");
+    job.waitHours = waitHours;
+  }
+}
+
+type Command = fc.AsyncCommand<Model, Real>;
+type Pick = (model: Model) => ModelJob | undefined;
+
+/** Compares every job of the tenant with the model, after each command. */
+async function compare(model: Model, real: Real): Promise<void> {
+  const rows = await act(real, (tx) =>
+    tx.query<Record<string, unknown>>(
+      `select id, status, attempt, max_attempts, worker_id, cancel_requested_at is not null as cancel, version, due,
+         error ->> 'code' as code, (error ->> 'attempt')::int as failed, output is not null as output,
+         finished_at is not null as finished
+       from jobs where tenant_id = $1 order by id`,
+      [real.tenantId],
+    ),
+  );
+  const expected = model.jobs
+    .map((job) => ({
+      id: job.id,
+      status: job.status,
+      attempt: job.attempt,
+      max_attempts: job.maxAttempts,
+      worker_id: job.worker === null ? null : real.workerIds[job.worker],
+      cancel: job.cancelRequested,
+      version: job.version,
+      due: job.status === "queued" && job.waitHours === 0,
+      code: job.error?.code ?? null,
+      failed: job.error?.attempt ?? null,
+      output: job.output,
+      finished: !["queued", "running"].includes(job.status),
+    }))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  expect(rows).toEqual(expected);
+}
+
+function command(
+  name: string,
+  run: (model: Model, real: Real) => Promise<void>,
+  check: (model: Model) => boolean = () => true,
+): Command {
+  return {
+    check: (model) => check(model),
+    run: async (model, real) => {
+      await run(model, real);
+      await compare(model, real);
+    },
+    toString: () => name,
+  };
+}
+
+const pick =
+  (index: number): Pick =>
+  ({ jobs }) =>
+    jobs.length === 0 ? undefined : jobs[index % jobs.length];
+
+const enqueueOne = fc
+  .record({
+    jobType: fc.constantFrom(...TYPES),
+    priority: fc.integer({ min: -2, max: 2 }),
+    maxAttempts: fc.integer({ min: 1, max: 3 }),
+    waitHours: fc.constantFrom(0, 0, 0, 2),
+  })
+  .map((given) =>
+    command(`enqueue ${JSON.stringify(given)}`, async (model, real) => {
+      const id = randomUUID();
+      const runAt = given.waitHours === 0 ? null : new Date(Date.now() + given.waitHours * HOUR_MS);
+      const job = { id, ...given, input: {}, runAt, timeoutMs: null, idempotencyKey: null };
+      const member = { tenantId: real.tenantId, userId: real.userId, dailyLimit: null };
+      expect(await act(real, (tx) => enqueue(tx, member, [job]))).toMatchObject([{ id, status: "queued" }]);
+      model.created += 1;
+      model.jobs.push({ id, ...given, status: "queued", attempt: 0, worker: null, cancelRequested: false, error: null, output: false, version: 1 }); // prettier-ignore
+    }),
+  );
+
+const claimSome = fc
+  .record({
+    worker: fc.nat({ max: WORKERS - 1 }),
+    limit: fc.integer({ min: 1, max: 3 }),
+    jobTypes: fc.constantFrom(["A"], ["B"], TYPES),
+  })
+  .map(({ worker, limit, jobTypes }) =>
+    command(
+      `claim up to ${limit} of ${jobTypes.join()} by ${worker}`,
+      async (model, real) => {
+        const claimed = await act(real, (tx) => claim(tx, { workerId: real.workerIds[worker]!, jobTypes, limit }));
+        const due = model.jobs.filter(
+          (job) => job.status === "queued" && job.waitHours === 0 && jobTypes.includes(job.jobType),
+        );
+        // The oldest of one priority may share its millisecond with others: the order between priorities is the promise.
+        expect(claimed.map(({ priority }) => priority)).toEqual(
+          due
+            .map(({ priority }) => priority)
+            .toSorted((a, b) => b - a)
+            .slice(0, limit),
+        );
+        for (const { id } of claimed) {
+          const job = due.find((one) => one.id === id)!;
+          job.attempt += 1;
+          move(job, "running");
+          job.worker = worker;
+          model.held.push({ worker, job, attempt: job.attempt });
+        }
+      },
+      ({ dead }) => !dead.has(worker),
+    ),
+  );
+
+/** Ends an attempt that a worker holds, or held once: a zombie's end must change nothing. */
+const endAttempt = fc
+  .record({
+    index: fc.nat(),
+    end: fc.constantFrom("complete", "complete", "fail", "fail for good", "release"),
+    waitHours: fc.constantFrom(0, 1),
+  })
+  .map(({ index, end, waitHours }) =>
+    command(
+      `${end} ${index} (retry in ${waitHours} h)`,
+      async (model, real) => {
+        const { worker, job, attempt } = model.held[index % model.held.length]!;
+        const held: HeldJob = { tenantId: real.tenantId, id: job.id, workerId: real.workerIds[worker]!, attempt };
+        const status = await act(real, (tx) => {
+          if (end === "complete") return complete(tx, held, "done");
+          if (end === "release") return release(tx, held);
+          const permanent = end === "fail for good";
+          return fail(tx, held, { code: "boom", message: "boom", permanent, retryDelayMs: waitHours * HOUR_MS });
+        });
+        const present = model.jobs.includes(job);
+        if (!present || job.status !== "running" || job.worker !== worker || job.attempt !== attempt) {
+          expect(status).toBeNull();
+          return;
+        }
+        if (end === "complete" && !job.cancelRequested) {
+          move(job, "completed");
+          job.output = true;
+          job.error = null;
+        } else if (end === "complete") {
+          move(job, "canceled");
+        } else if (end === "release") {
+          move(job, job.cancelRequested ? "canceled" : "queued");
+          job.maxAttempts += 1;
+          job.waitHours = 0;
+        } else {
+          endBadly(job, "boom", end === "fail for good", waitHours, true);
+        }
+        expect(status).toBe(job.status);
+      },
+      ({ held }) => held.length > 0,
+    ),
+  );
+
+const cancelOne = fc.nat().map((index) =>
+  command(`cancel ${index}`, async (model, real) => {
+    const job = pick(index)(model);
+    const canceled = await act(real, (tx) => cancel(tx, real.tenantId, job?.id ?? randomUUID()));
+    if (job === undefined || !["queued", "running"].includes(job.status)) {
+      expect(canceled).toBeNull();
+      return;
+    }
+    job.cancelRequested = true;
+    if (job.status === "queued") move(job, "canceled");
+    expect(canceled).toMatchObject({ id: job.id, status: job.status });
+  }),
+);
+
+const retryOne = fc.nat().map((index) =>
+  command(`retry ${index}`, async (model, real) => {
+    const job = pick(index)(model);
+    const retried = await act(real, (tx) => retry(tx, real.tenantId, job?.id ?? randomUUID()));
+    if (job === undefined || !["failed", "canceled"].includes(job.status)) {
+      expect(retried).toBeNull();
+      return;
+    }
+    move(job, "queued");
+    Object.assign(job, { cancelRequested: false, output: false, waitHours: 0 });
+    job.maxAttempts = Math.max(job.maxAttempts, job.attempt + 1);
+    expect(retried).toMatchObject({ id: job.id, status: "queued" });
+  }),
+);
+
+const deleteOne = fc.nat().map((index) =>
+  command(`delete ${index}`, async (model, real) => {
+    const job = pick(index)(model);
+    const deleted = await act(real, (tx) => deleteJob(tx, real.tenantId, job?.id ?? randomUUID()));
+    expect(deleted).toBe(job !== undefined && job.status !== "running");
+    if (!deleted) return;
+    model.jobs = model.jobs.filter((one) => one !== job);
+    model.deleted += 1;
+  }),
+);
+
+const crash = fc.nat({ max: WORKERS - 1 }).map((worker) =>
+  command(`crash of ${worker}`, async (model, real) => {
+    model.dead.add(worker);
+    await seen(real, worker, "1 hour");
+  }),
+);
+
+const comeBack = fc.nat({ max: WORKERS - 1 }).map((worker) =>
+  command(
+    `beat of ${worker}`,
+    async (model, real) => {
+      model.dead.delete(worker);
+      await seen(real, worker, "0");
+    },
+    ({ dead }) => dead.has(worker),
+  ),
+);
+
+const rescueAll = fc.constant(
+  command("rescue", async (model, real) => {
+    const rescued = await act(real, (tx) =>
+      rescue(tx, { deadAfterMs: 60_000, defaultTimeoutMs: 10 * HOUR_MS, graceMs: 0 }),
+    );
+    const lost = model.jobs.filter(({ worker }) => worker !== null && model.dead.has(worker));
+    expect(rescued.map(({ id }) => id).toSorted()).toEqual(lost.map(({ id }) => id).toSorted());
+    for (const job of lost) endBadly(job, "worker_lost", false, 0, false);
+  }),
+);
+
+const hourPasses = fc.constant(
+  command("an hour passes", async (model, real) => {
+    await act(real, async (tx) => {
+      // The hour passes for what waits; the clock itself is the database's.
+      await tx.query("update jobs set run_at = run_at - interval '1 hour' where status = 'queued' and not due");
+      await makeDue(tx);
+    });
+    for (const job of model.jobs) if (job.status === "queued") job.waitHours = Math.max(job.waitHours - 1, 0);
+  }),
+);
+
+const seen = (real: Real, worker: number, ago: string) =>
+  act(real, (tx) =>
+    tx.query(
+      `insert into workers (id, name, job_types, seen_at) values ($1, 'w', '{}', clock_timestamp() - $2::interval)
+       on conflict (id) do update set seen_at = excluded.seen_at`,
+      [real.workerIds[worker], ago],
+    ),
+  );
+
+const LEGAL: Record<string, (string | null)[]> = {
+  created: ["queued"],
+  queued: ["running", "canceled", null],
+  running: ["completed", "failed", "canceled", "queued"],
+  completed: [null],
+  failed: ["queued", null],
+  canceled: ["queued", null],
+};
+
+/** What must hold of a whole history, whatever the model thinks. */
+async function checkHistory(model: Model, real: Real): Promise<void> {
+  const events = await act(real, (tx) =>
+    tx.query<{ job_id: string; version: number; previous_status: string | null; status: string | null }>(
+      "select * from job_events where tenant_id = $1 order by job_id, version",
+      [real.tenantId],
+    ),
+  );
+  for (const [id, history] of Map.groupBy(events, (event) => event.job_id)) {
+    expect(history.map(({ version }) => version)).toEqual(history.map((_, index) => index + 1));
+    for (const [index, { previous_status: from, status: to }] of history.entries()) {
+      expect(from).toBe(history[index - 1]?.status ?? null);
+      expect(LEGAL[from ?? "created"]).toContain(to);
+    }
+    expect(history.at(-1)?.status ?? null).toBe(model.jobs.find((job) => job.id === id)?.status ?? null);
+  }
+  const [counts] = await act(real, (tx) =>
+    tx.query(
+      `select (select coalesce(sum(delta), 0)::int from job_counts where tenant_id = $1) as counted,
+         (select count(*)::int from (
+           select job_type, status, sum(delta) from job_counts where tenant_id = $1 group by 1, 2
+           except select job_type, status, count(*) from jobs where tenant_id = $1 group by 1, 2
+         ) wrong where sum <> 0) as wrong,
+         (select coalesce(sum(used), 0)::int from daily_usage where tenant_id = $1) as used,
+         (select count(*)::int from job_events where tenant_id = $1 and status is null) as deleted`,
+      [real.tenantId],
+    ),
+  );
+  expect(counts).toEqual({ counted: model.jobs.length, wrong: 0, used: model.created, deleted: model.deleted });
+}
+
+it("agrees with a simple model of itself, whatever happens in whatever order", async () => {
+  const commands = fc.commands(
+    [enqueueOne, enqueueOne, claimSome, claimSome, endAttempt, endAttempt, cancelOne, retryOne, deleteOne, crash, comeBack, rescueAll, hourPasses], // prettier-ignore
+    { maxCommands: 60, size: "max" },
+  );
+  await fc.assert(
+    fc.asyncProperty(commands, async (sequence) => {
+      const { tenantId, userId } = await createTenant(own.database);
+      const real: Real = { own, tenantId, userId, workerIds: Array.from({ length: WORKERS }, () => randomUUID()) };
+      // Another run's jobs would be claimed and rescued too.
+      await act(real, (tx) => tx.query("update jobs set status = 'canceled' where status = 'running'"));
+      await act(real, (tx) => tx.query("delete from jobs"));
+      const model: Model = { jobs: [], deleted: 0, created: 0, held: [], dead: new Set() };
+      for (let worker = 0; worker < WORKERS; worker += 1) await seen(real, worker, "0");
+      await fc.asyncModelRun(() => ({ model, real }), sequence);
+      await checkHistory(model, real);
+    }),
+    { numRuns: RUNS, ...(SEED !== undefined && { seed: Number(SEED) }) },
+  );
+});
