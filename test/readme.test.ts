@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../src/config.js";
 import { ERRORS } from "../src/errors.js";
+import { FAULTS } from "./faults/faults.js";
 import { type Service, startService } from "./support/service.js";
 import { until } from "./support/until.js";
 
@@ -38,6 +39,11 @@ describe("the README", () => {
     );
     expect(new Set(listed)).toEqual(new Set(read));
     expect(loadConfig({}).port).toBe(8787);
+  });
+
+  it("lists the faults that the suite is seen to catch", () => {
+    const listed = /<!-- faults -->([\s\S]*)<!-- \/faults -->/.exec(readme)?.[1] ?? "";
+    expect([...listed.matchAll(/^- (.+)$/gm)].map(([, name]) => name)).toEqual(FAULTS.map(({ name }) => name));
   });
 
   describe("in a fresh folder", () => {
