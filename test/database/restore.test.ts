@@ -76,7 +76,7 @@ it("keeps cursors and their order when a dump is restored into another, younger 
   await restore(own.superuserUrl, Object.assign(new URL(superuserUrl), { pathname: databaseName }).href);
 
   const database = await SourceDatabase.connect({ url: other.url, poolSize: 5, log: silent });
-  await adoptInstallation(database as never);
+  await adoptInstallation(database);
   const moved = await startApi({}, { ...own, url: other.url, database });
   const id = randomUUID();
   await database.transaction(SYSTEM, (tx) =>

@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { DatabaseProxy } from "../support/database-proxy.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Member } from "./processes.ts";
+import type { ChaosWatcher } from "./watcher.ts";
+
+/** What there is to be broken, and what must be known of it at the end. */
+export interface Scene {
+  cluster: Cluster;
+  apis: Member[];
+  workers: Member[];
+  proxies: DatabaseProxy[];
+  watchers: ChaosWatcher[];
+  random: () => number;
+  /** Workers killed: who, and when (ms). */
+  killed: { workerId: string; pid: number; at: number; monotonic: number }[];
+  /** Processes that were frozen: their jobs' attempts may overlap. */
+  frozen: Set<number>;
+  /** When PostgreSQL was restarted (ms). */
+  restarts: number[];
+}
+
+const FREEZE_MS = 13_000;
+const one = <T>(from: readonly T[], random: () => number): T => from[Math.floor(random() * from.length)] as T;
+
+async function killWorker({ workers, killed, random }: Scene): Promise<void> {
+  const worker = one(workers, random);
+  const { workerId, pid } = worker;
+  await worker.kill("SIGKILL");
+  killed.push({ workerId: workerId ?? "", pid, at: Date.now(), monotonic: Number(process.hrtime.bigint() / 1000n) });
+  await sleep(random() * 2_000);
+  await worker.start();
+}
+
+async function killApi({ apis, random }: Scene): Promise<void> {
+  const api = one(apis, random);
+  await api.kill("SIGKILL");
+  await sleep(random() * 1_000);
+  await api.start();
+}
+
+async function restart({ cluster, restarts }: Scene, how: "fast" | "crash"): Promise<void> {
+  restarts.push(Date.now());
+  await cluster.restart(how);
+  restarts.push(Date.now());
+}
+
+async function cutSockets({ proxies, random }: Scene): Promise<void> {
+  for (const proxy of proxies) proxy.set("away");
+  await sleep(random() * 1_000);
+  for (const proxy of proxies) proxy.set("there");
+}
+
+async function pauseReaders({ watchers }: Scene): Promise<void> {
+  for (const watcher of watchers.filter((_, index) => index % 3 === 0)) watcher.paused = true;
+  await sleep(2_000);
+  for (const watcher of watchers) watcher.paused = false;
+}
+
+async function freezeWorker({ workers, frozen, random }: Scene): Promise<void> {
+  const { pid } = one(workers, random);
+  frozen.add(pid);
+  process.kill(pid, "SIGSTOP");
+  await sleep(FREEZE_MS);
+  process.kill(pid, "SIGCONT");
+}
+
+async function drainWorker({ workers, random }: Scene): Promise<void> {
+  const worker = one(workers, random);
+  const code = await worker.kill("SIGTERM");
+  if (code !== 0) throw new Error(`a drained worker ended with ${code}`);
+  await worker.start();
+}
+
+export const FAULTS: Record<string, (scene: Scene) => Promise<void>> = {
+  "worker killed -9": killWorker,
+  "API process killed -9": killApi,
+  "sockets cut": cutSockets,
+  "readers paused": pauseReaders,
+  "PostgreSQL restarted": (scene) => restart(scene, "fast"),
+  "worker drained": drainWorker,
+  "PostgreSQL crashed": (scene) => restart(scene, "crash"),
+  "worker frozen": freezeWorker,
+};

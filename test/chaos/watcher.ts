@@ -1,0 +1,49 @@
+import { createAtlasClient } from "../../dist/client/index.js";
+
+/** A client that watches a tenant through everything, and keeps what it has seen. */
+export interface ChaosWatcher {
+  tenantId: string;
+  /** null: every status. */
+  status: string | null;
+  /** `job id`, `version`, in the order seen. */
+  seen: string[];
+  resumed: number;
+  /** What ended it before its time. */
+  failure: string | null;
+  paused: boolean;
+  stop(): Promise<void>;
+}
+
+export async function startWatcher(
+  url: string,
+  tenantId: string,
+  token: string,
+  status: "COMPLETED" | null,
+): Promise<ChaosWatcher> {
+  const client = createAtlasClient({ url, tenantId, token });
+  const { eventCursor: after } = await client.list({ first: 1 });
+  const watcher: ChaosWatcher = {
+    tenantId,
+    status: status?.toLowerCase() ?? null,
+    seen: [],
+    resumed: 0,
+    failure: null,
+    paused: false,
+    stop: async () => void (await changes.return?.()),
+  };
+  const changes = client.watch({
+    after,
+    ...(status !== null && { filter: { status: [status] } }),
+    onState: (state) => {
+      if (state === "resumed") watcher.resumed += 1;
+    },
+  });
+  const read = async (): Promise<void> => {
+    for await (const { jobId, version } of changes) {
+      watcher.seen.push(`${jobId} ${version}`);
+      while (watcher.paused) await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  };
+  read().catch((error: unknown) => (watcher.failure = String(error)));
+  return watcher;
+}
