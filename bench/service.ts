@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { Authenticator } from "../dist/auth/authenticator.js";
 import { issueToken } from "../dist/auth/issue-token.js";
 import { MembershipWatch } from "../dist/auth/membership-watch.js";
@@ -9,6 +10,7 @@ import { TokenVerifier } from "../dist/auth/token-verifier.js";
 import { loadConfig } from "../dist/config.js";
 import { Database } from "../dist/database/database.js";
 import { openEmbeddedDatabase } from "../dist/database/embedded/embedded.js";
+import { readInstance } from "../dist/database/embedded/instance.js";
 import { openHints } from "../dist/database/hints.js";
 import { readCursorKey } from "../dist/database/installation.js";
 import { migrate } from "../dist/database/migrate.js";
@@ -63,6 +65,16 @@ export async function openService() {
     token,
     viewer: await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [tenantId] }),
     headers: { authorization: `Bearer ${token}`, "x-tenant-id": tenantId, "content-type": "application/json" },
+    /** Runs one statement as the cluster's superuser. */
+    async superuser(sql: string) {
+      const instance = await readInstance(join(dataDir, "postgres"));
+      const { pathname } = new URL(embedded.url);
+      const connectionString = Object.assign(new URL(instance?.superuserUrl ?? ""), { pathname }).href;
+      const client = new pg.Client({ connectionString });
+      await client.connect();
+      await client.query(sql);
+      await client.end();
+    },
     async close() {
       await graphql.close();
       await server.close(1_000);

@@ -3,12 +3,11 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { Database } from "../../dist/database/database.js";
 import { type EmbeddedDatabase, openEmbeddedDatabase } from "../../dist/database/embedded/embedded.js";
 import { readInstance } from "../../dist/database/embedded/instance.js";
-import { adoptInstallation } from "../../dist/database/installation.js";
-import { migrate } from "../../dist/database/migrate.js";
-import { Database as SourceDatabase } from "../../src/database/database.js";
+import { Database } from "../../src/database/database.js";
+import { adoptInstallation } from "../../src/database/installation.js";
+import { migrate } from "../../src/database/migrate.js";
 import { startApi } from "../support/api.js";
 import { createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
 import { ask } from "../support/graphql.js";
@@ -75,7 +74,7 @@ it("keeps cursors and their order when a dump is restored into another, younger 
   const databaseName = new URL(other.url).pathname;
   await restore(own.superuserUrl, Object.assign(new URL(superuserUrl), { pathname: databaseName }).href);
 
-  const database = await SourceDatabase.connect({ url: other.url, poolSize: 5, log: silent });
+  const database = await Database.connect({ url: other.url, poolSize: 5, log: silent });
   await adoptInstallation(database);
   const moved = await startApi({}, { ...own, url: other.url, database });
   const id = randomUUID();
