@@ -15,7 +15,7 @@ import { type Producer, startProducer } from "./producer.ts";
 import { startWatcher } from "./watcher.ts";
 
 export interface ChaosOptions {
-  /** How long faults are planted, in seconds; the start and the end take about a minute more. */
+  /** How long faults are planted, in seconds; each comes once at least. The start and the end take about a minute more. */
   seconds: number;
   /** Decides which fault comes when, and what the producers do. */
   seed: number;
@@ -150,7 +150,7 @@ export async function runChaos({ seconds, seed, without = [] }: ChaosOptions): P
 async function plant(scene: Scene, endsAt: number, without: readonly string[]): Promise<Record<string, number>> {
   const names = Object.keys(FAULTS).filter((name) => !without.includes(name));
   const planted: Record<string, number> = {};
-  for (let n = 0; Date.now() < endsAt; n += 1) {
+  for (let n = 0; n < names.length || Date.now() < endsAt; n += 1) {
     const name = names[n] ?? names[Math.floor(scene.random() * names.length)] ?? "";
     await FAULTS[name]?.(scene);
     planted[name] = (planted[name] ?? 0) + 1;
