@@ -1,7 +1,7 @@
 import { AtlasError } from "../errors.js";
 
-/** SQLSTATE classes and codes of a server that is stopping, starting, full or gone: a retry can succeed. */
-const AWAY_SQLSTATE = /^(08|57P0[1-5]|53300|57014$)/;
+/** SQLSTATE classes and codes of a server that is stopping, starting, full, gone or out of patience: a retry can succeed. */
+const AWAY_SQLSTATE = /^(08|25P03|57P0[1-5]|53300|57014$)/;
 const AWAY_SOCKET = new Set([
   "ECONNREFUSED",
   "ECONNRESET",

@@ -75,7 +75,8 @@ export class Database {
   /**
    * Runs `work` in a READ COMMITTED transaction in the session's role; commits when it returns, rolls back when it
    * throws. Role and tenant are set in a statement of their own, since set in the query itself they come too late
-   * for row-level security, and locally, so that a pooled connection carries nothing over.
+   * for row-level security, and locally, so that a pooled connection carries nothing over. A process that freezes in a
+   * transaction loses it: it would hold back everybody's feed.
    * @throws AtlasError `unavailable` when the server is away, or does not answer a statement in time.
    */
   async transaction<T>(session: Session, work: (tx: Transaction) => Promise<T>): Promise<T> {
@@ -108,5 +109,5 @@ const CLOSE_BOUND_MS = 5_000;
 
 const BEGIN_AS = `/* database.begin */
 select set_config('role', $1, true), set_config('atlas.tenant_id', $2, true), set_config('atlas.actor', $3, true),
-  set_config('statement_timeout', $4, true),
+  set_config('statement_timeout', $4, true), set_config('idle_in_transaction_session_timeout', $4, true),
   (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select position_offset from installation))::text as watermark`;

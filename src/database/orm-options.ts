@@ -13,8 +13,8 @@ export interface DatabaseOptions {
   poolSize: number;
   log: Logger;
   /**
-   * How long a transaction waits for the server's answer: a slow statement is then canceled, and the connection of a
-   * server that hangs is given up. null: without an end, as migrations do. Default: 10 s.
+   * How long a transaction waits for the server's answer, and the server for its next statement: a slow statement is then
+   * canceled, an idle transaction ended, and the connection of a server that hangs is given up. null: without an end, as migrations do. Default: 10 s.
    */
   answerTimeoutMs?: number | null;
 }

@@ -39,6 +39,8 @@ export type BeatCommand = "now" | "signOff";
 // Short enough for another try before the worker gives its jobs up.
 const ANSWER_TIMEOUT_MS = 3_000;
 const RETRY_MIN_MS = 100;
+/** A process that is frozen here would hold back everybody's feed. */
+const IDLE_TIMEOUT_MS = 10_000;
 
 const { url, role, beat, values, signOff, beatMs, silentMs, times } = workerData as BeatSetup;
 let client: pg.Client | null = null;
@@ -102,7 +104,10 @@ async function transact<Row extends pg.QueryResultRow>(sql: string, parameters: 
   const open = client ?? (await connect());
   try {
     // The role holds for this transaction alone: behind a transaction pooler the connection is everybody's.
-    await open.query(`begin; set local role ${open.escapeIdentifier(role)}`);
+    await open.query(
+      `begin; set local role ${open.escapeIdentifier(role)};
+       set local idle_in_transaction_session_timeout = ${IDLE_TIMEOUT_MS}`,
+    );
     const { rows } = await open.query<Row>(sql, parameters);
     await open.query("commit");
     return rows;

@@ -1,5 +1,5 @@
 import { Database } from "../../src/database/database.js";
-import { createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
+import { asSuperuser, createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
 import { type DatabaseProxy, openDatabaseProxy } from "../support/database-proxy.js";
 import { until } from "../support/until.js";
 
@@ -33,6 +33,26 @@ describe("a transaction", () => {
     const [before] = (await run("select pg_backend_pid() as pid")) as { pid: number }[];
     await expect(run("select pg_sleep(30)")).rejects.toMatchObject({ code: "unavailable" });
     expect(await run("select pg_backend_pid() as pid")).toEqual([before]);
+  });
+
+  it("is ended when its process does nothing with it, since it holds back every tenant's feed", async () => {
+    const holders = () =>
+      asSuperuser(
+        "select pid from pg_stat_activity where datname = current_database() and backend_xid is not null",
+        own.superuserUrl,
+      );
+    const frozen = Promise.withResolvers<void>();
+    const held = database.transaction(SYSTEM, async (tx) => {
+      await tx.query("select pg_current_xact_id()");
+      await frozen.promise;
+      await tx.query("select 1");
+    });
+    held.catch(() => undefined);
+    await until(async () => (await holders()).length === 1);
+    await until(async () => (await holders()).length === 0);
+    frozen.resolve();
+    await expect(held).rejects.toMatchObject({ code: "unavailable" });
+    await Promise.all(Array.from({ length: POOL_SIZE }, answers));
   });
 
   it("gives up a server that hangs, on as many connections as the pool has, and works once it answers again", async () => {
