@@ -19,7 +19,7 @@ const ALLOWED = {
   demo: BELOW,
   metrics: BELOW,
   server: [...BELOW, "metrics"],
-  cli: BELOW,
+  cli: [...BELOW, "client"],
   main: [...BELOW, "demo", "metrics", "server"],
 };
 /** Future rooms, closed also to what is open. */

@@ -1,14 +1,8 @@
 import { once } from "node:events";
-import { createClient } from "graphql-ws";
+import { createAtlasClient } from "../client/index.js";
 import { type Command, UsageError } from "./command.js";
 
 const ORPHAN_CHECK_MS = 500;
-
-const CHANGES = `subscription Watch($after: EventCursor) {
-  jobStatusChanged(after: $after) {
-    cursor jobId version attempt previousStatus status occurredAt job { jobType output error { code message } }
-  }
-}`;
 
 export const watchCommand: Command = {
   name: "watch",
@@ -22,29 +16,19 @@ export const watchCommand: Command = {
   async run(options, { config }) {
     const { tenant = "", token = "", after, url = `http://${config.host}:${config.port}` } = options;
     if (!URL.canParse(url)) throw new UsageError("--url must be a URL");
-    const endpoint = new URL("/graphql", url);
-    endpoint.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
-    const client = createClient({
-      url: endpoint.href,
-      connectionParams: { authorization: `Bearer ${token}`, "x-tenant-id": tenant },
-      retryAttempts: 0,
-    });
     const interrupted = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => interrupted.abort());
     // npm, told to end, does not pass it on: its shell goes, and leaves this process to another parent.
     const parent = process.ppid;
     setInterval(() => process.ppid !== parent && interrupted.abort(), ORPHAN_CHECK_MS).unref();
-    const changes = client.iterate<{ jobStatusChanged: unknown }>({
-      query: CHANGES,
-      variables: { after: after ?? null },
+    const changes = createAtlasClient({ url, tenantId: tenant, token }).watch({
+      ...(after !== undefined && { after }),
+      signal: interrupted.signal,
+      onState: (state) => process.stderr.write(state === "live" ? `Watching ${url}\n` : `${state}\n`),
     });
-    interrupted.signal.addEventListener("abort", () => void changes.return?.());
-    client.on("connected", () => process.stderr.write(`Watching ${endpoint.href}\n`));
-    for await (const { data, errors } of changes) {
-      if (errors !== undefined) throw new Error(errors.map((error) => error.message).join("; "));
-      if (!process.stdout.write(`${JSON.stringify(data?.jobStatusChanged)}\n`)) await once(process.stdout, "drain");
+    for await (const change of changes) {
+      if (!process.stdout.write(`${JSON.stringify(change)}\n`)) await once(process.stdout, "drain");
     }
-    await client.dispose();
     return null;
   },
 };

@@ -130,9 +130,17 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
   /** Reads over one connection until it ends. */
   private async connect(refresh: boolean, onConnected: () => void): Promise<End> {
     const { url, tenantId, requests, webSocketImpl } = this.target;
-    const token = await requests.token(refresh);
-    const end = Promise.withResolvers<End>();
-    const slow = setTimeout(() => end.resolve({ kind: "lost" }), CONNECT_TIMEOUT_MS);
+    let token: string;
+    try {
+      token = await requests.token(refresh);
+    } catch (error) {
+      // Where tokens come from is away when the network is; at the first connection it may as well be wrong.
+      if (this.state === null) throw error;
+      return { kind: "lost" };
+    }
+    let finish: (end: End) => void = () => undefined;
+    const finished = new Promise<End>((resolve) => (finish = resolve));
+    const slow = setTimeout(() => finish({ kind: "lost" }), CONNECT_TIMEOUT_MS);
     let lost = false;
     const client = createClient({
       url: `${url.replace(/^http/, "ws")}/graphql`,
@@ -152,20 +160,20 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
       },
     });
     endHalfOpen(client);
-    const stop = (): void => end.resolve({ kind: "lost" });
+    const stop = (): void => finish({ kind: "lost" });
     this.ending.signal.addEventListener("abort", stop, { once: true });
     const unsubscribe = client.subscribe<{ jobStatusChanged: JobStatusChange }>(
       { query: CHANGES, variables: { filter: this.options.filter ?? null, after: this.after } },
       {
         next: ({ data, errors }) => {
-          if (errors?.[0] !== undefined) end.resolve(endOf(toClientError(errors[0])));
-          else if (data != null && !lost && this.receive(data.jobStatusChanged)) end.resolve({ kind: "full" });
+          if (errors?.[0] !== undefined) finish(endOf(toClientError(errors[0])));
+          else if (data != null && !lost && this.receive(data.jobStatusChanged)) finish({ kind: "full" });
         },
-        error: (thrown) => end.resolve(endOfThrown(thrown)),
-        complete: () => end.resolve({ kind: "lost" }),
+        error: (thrown) => finish(endOfThrown(thrown)),
+        complete: () => finish({ kind: "lost" }),
       },
     );
-    const ended = await end.promise;
+    const ended = await finished;
     // What still comes is read again after the last change received.
     lost = true;
     this.ending.signal.removeEventListener("abort", stop);

@@ -182,6 +182,31 @@ describe("watch", () => {
     expect(asked).toEqual([false, true]);
   });
 
+  it("goes on when there is no token to be had for a while, and says so when there never was one", async () => {
+    const proxy = await openDatabaseProxy(api.url);
+    ending.add(() => proxy.close());
+    let asked = 0;
+    const token = () => {
+      asked += 1;
+      if (asked === 3) throw new Error("the identity provider is away");
+      return member.token;
+    };
+    const watched = await collect(createAtlasClient({ url: proxy.url, tenantId: member.tenantId, token }), {
+      after: (await client.list()).eventCursor,
+    });
+    proxy.set("away");
+    proxy.set("there");
+    await until(() => watched.states.includes("resumed"));
+    proxy.set("away");
+    proxy.set("there");
+    await insert(1);
+    await watched.count(1);
+    expect(asked).toBeGreaterThanOrEqual(4);
+    const never = () => Promise.reject(new Error("no such provider"));
+    const broken = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: never });
+    await expect(broken.watch().next()).rejects.toThrow("no such provider");
+  });
+
   it("gives up when its user is no member any more, after asking again", async () => {
     const watched = await collect(client);
     await asSuperuser(`delete from tenant_members where user_id = '${member.userId}'`, own.superuserUrl);
