@@ -5,6 +5,10 @@ import { prepareBinaries } from "../../dist/database/embedded/binaries.js";
 import { ensureCluster } from "../../dist/database/embedded/cluster.js";
 import { startPostmaster } from "../../dist/database/embedded/postmaster.js";
 import { chooseServerUser } from "../../dist/database/embedded/server-user.js";
+import { lowPort } from "./low-port.ts";
+import { within } from "./within.ts";
+
+const CRASH_BOUND_MS = 30_000;
 
 /** A PostgreSQL of the run's own, which it can take away. */
 export interface Cluster {
@@ -25,8 +29,14 @@ export async function createCluster(): Promise<Cluster> {
   const user = await chooseServerUser(folder, binaries.postgres);
   const { url, superuserUrl } = await ensureCluster(folder, binaries, user);
   const directory = join(folder, "cluster");
-  let server = await startPostmaster(directory, binaries.postgres, user, 0);
-  const { port } = server;
+  const port = lowPort();
+  const start = async () => {
+    const started = await startPostmaster(directory, binaries.postgres, user, port);
+    if (started.port === port) return started;
+    await started.stop();
+    throw new Error(`another program has PostgreSQL's port ${port}`);
+  };
+  let server = await start();
   const at = (address: string, database?: string): string =>
     Object.assign(new URL(address), { port: String(port), ...(database && { pathname: `/${database}` }) }).href;
   return {
@@ -37,11 +47,11 @@ export async function createCluster(): Promise<Cluster> {
       if (how === "crash") {
         const [pid] = (await readFile(join(directory, "postmaster.pid"), "utf8")).split("\n");
         process.kill(Number(pid), "SIGQUIT");
-        await server.ended;
+        await within(CRASH_BOUND_MS, server.ended, "PostgreSQL's end");
       } else {
         await server.stop();
       }
-      server = await startPostmaster(directory, binaries.postgres, user, port);
+      server = await start();
     },
     async remove() {
       await server.stop();

@@ -18,6 +18,8 @@ export interface Scene {
   frozen: Set<number>;
   /** When PostgreSQL was restarted (ms). */
   restarts: number[];
+  /** How long it took to take a killed worker's jobs back (ms). */
+  foundMs: number[];
 }
 
 const FREEZE_MS = 13_000;
@@ -26,8 +28,9 @@ const one = <T>(from: readonly T[], random: () => number): T => from[Math.floor(
 async function killWorker({ workers, killed, random }: Scene): Promise<void> {
   const worker = one(workers, random);
   const { workerId, pid } = worker;
+  const at = Date.now();
   await worker.kill("SIGKILL");
-  killed.push({ workerId: workerId ?? "", pid, at: Date.now(), monotonic: Number(process.hrtime.bigint() / 1000n) });
+  killed.push({ workerId: workerId ?? "", pid, at, monotonic: Number(process.hrtime.bigint() / 1000n) });
   await sleep(random() * 2_000);
   await worker.start();
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFile } from "node:fs/promises";
-import { join } from "node:path";
 import { until } from "../support/until.ts";
+import { lowPort } from "./low-port.ts";
+import { within } from "./within.ts";
 
 /** One of the service's processes, which can be killed and started again on its port. */
 export interface Member {
@@ -11,64 +11,58 @@ export interface Member {
   pid: number;
   /** null for an API process. */
   workerId: string | null;
-  /** Whether it runs. */
-  alive: boolean;
+  /** Ends that nobody asked for, and what it said last. */
+  unexpected: string[];
+  /** Ends it, if it runs. @returns its exit code; null when the signal ended it. */
   kill(signal: NodeJS.Signals): Promise<number | null>;
   start(): Promise<void>;
 }
 
-/** Process ends that nobody asked for. */
-export const unexpectedEnds: string[] = [];
+const END_BOUND_MS = 60_000;
+const READY_BOUND_MS = 60_000;
+const KEPT_OUTPUT = 20_000;
 
-/** Starts `dist/main.js` with these variables and nothing else, and waits until it is ready. */
-export async function startMember(
-  name: string,
-  folder: string,
-  variables: Record<string, string>,
-  port = 0,
-): Promise<Member> {
-  let child: ChildProcess;
+/** A process of `dist/main.js` with these variables and nothing else; `start` resolves when it is ready. */
+export function createMember(name: string, variables: Record<string, string>): Member {
+  const port = lowPort();
+  let child: ChildProcess | null = null;
+  let asked = false;
   const member: Member = {
     name,
-    url: "",
+    url: `http://127.0.0.1:${port}`,
     pid: 0,
     workerId: null,
-    alive: false,
+    unexpected: [],
     async kill(signal) {
-      member.alive = false;
-      const ended = once(child, "exit") as Promise<[number | null]>;
-      child.kill(signal);
-      return (await ended)[0];
+      const own = child;
+      if (own === null || own.exitCode !== null || own.signalCode !== null) return own?.exitCode ?? null;
+      asked = true;
+      const ended = once(own, "exit") as Promise<[number | null]>;
+      own.kill(signal);
+      return (await within(END_BOUND_MS, ended, `the end of ${name}`))[0];
     },
     async start() {
-      const usedPort = member.url === "" ? port : Number(new URL(member.url).port);
-      child = spawn(process.execPath, ["dist/main.js"], {
-        env: { PATH: process.env["PATH"] ?? "", PORT: String(usedPort), ...variables },
+      const own = spawn(process.execPath, ["dist/main.js"], {
+        env: { PATH: process.env["PATH"] ?? "", PORT: String(port), ...variables },
         stdio: ["ignore", "pipe", "pipe"],
       });
-      const own = child;
+      child = own;
+      asked = false;
+      member.pid = own.pid ?? 0;
       let output = "";
       for (const stream of [own.stdout, own.stderr]) {
-        stream?.setEncoding("utf8").on("data", (chunk: string) => {
-          output = `${output}${chunk}`.slice(-20_000);
-          void appendFile(join(folder, `${name}.log`), chunk).catch(() => undefined);
-        });
+        stream.setEncoding("utf8").on("data", (chunk: string) => (output = `${output}${chunk}`.slice(-KEPT_OUTPUT)));
       }
       own.once("exit", (code, signal) => {
-        if (member.alive) unexpectedEnds.push(`${name} ended by itself (${code ?? signal}): ${output.slice(-500)}`);
-        member.alive = false;
+        if (!asked) member.unexpected.push(`${name} ended (${code ?? signal}): ${output.slice(-500)}`);
       });
       const ready = await until(
-        () => /"url":"(http[^"]+)"(?:.*"workerId":"([^"]+)")?.*"msg":"ready"/.exec(output) ?? own.exitCode !== null,
-        { boundMs: 60_000, what: `${name} is ready` },
+        () => /"role":"\w+"(?:,"workerId":"([^"]+)")?,"msg":"ready"/.exec(output) ?? own.exitCode !== null,
+        { boundMs: READY_BOUND_MS, what: `${name} is ready` },
       );
       if (ready === true) throw new Error(`${name} did not start:\n${output}`);
-      member.url = ready[1] ?? "";
-      member.workerId = ready[2] ?? null;
-      member.pid = own.pid ?? 0;
-      member.alive = true;
+      member.workerId = ready[1] ?? null;
     },
   };
-  await member.start();
   return member;
 }

@@ -1,53 +1,94 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createAtlasClient } from "../../dist/client/index.js";
+import { AtlasClientError, createAtlasClient } from "../../dist/client/index.js";
+import { within } from "./within.ts";
 
-const TYPES = ["QUICK", "QUICK", "QUICK", "QUICK", "QUICK", "SLOW", "FLAKY", "STUBBORN"] as const;
+const TYPES = [...Array<string>(16).fill("QUICK"), "SLOW", "SLOW", "FLAKY", "STUBBORN"];
+const EVERY_MS = 100;
+const CHANGE_SHARE = 0.1;
+/** Of the jobs whose handler ignores its signal: canceled while they run, so that they are cut off. */
+const CUT_OFF_SHARE = 0.3;
+const CUT_OFF_AFTER_MS = 1_000;
+const STOP_BOUND_MS = 120_000;
 
 /** Creates jobs, and now and then cancels, retries or deletes one, until it is stopped. */
 export interface Producer {
-  tenantId: string;
+  userId: string;
   /** The jobs that the service has accepted. */
   accepted: string[];
+  /** Those that it was asked to delete; some of these requests were refused, or their answers lost. */
+  toDelete: Set<string>;
+  /** How many changes were answered as the contract has it. */
+  changes: number;
+  /** Answers that nobody should get. */
+  wrong: string[];
   /** Resolves when the last create has its answer. */
   stop(): Promise<void>;
 }
 
-export function startProducer(urls: string[], tenantId: string, token: string, random: () => number): Producer {
+export interface ProducerOptions {
+  urls: string[];
+  tenantId: string;
+  userId: string;
+  token: string;
+  random: () => number;
+}
+
+export function startProducer({ urls, tenantId, userId, token, random }: ProducerOptions): Producer {
   const clients = urls.map((url) => createAtlasClient({ url, tenantId, token }));
-  const accepted: string[] = [];
+  const one = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
   let stopped = false;
-  const run = async (): Promise<void> => {
-    while (!stopped) {
-      const jobType = TYPES[Math.floor(random() * TYPES.length)] ?? "QUICK";
-      const idempotencyKey = randomUUID();
-      // Whatever happens, it asks until it has an answer, at one process or the other.
-      for (;;) {
-        const client = clients[Math.floor(random() * clients.length)];
-        const answer = await client?.enqueue({ jobType, idempotencyKey }).catch(() => null);
-        if (answer == null) continue;
-        accepted.push(answer.job.id);
-        break;
+
+  /** Whatever happens, it asks until it has an answer, at one process or the other. */
+  const create = async (): Promise<{ id: string; jobType: string } | null> => {
+    const job = { jobType: one(TYPES), idempotencyKey: randomUUID() };
+    for (;;) {
+      try {
+        const { id } = (await one(clients).enqueue(job)).job;
+        producer.accepted.push(id);
+        return { id, jobType: job.jobType };
+      } catch (error) {
+        if (error instanceof AtlasClientError && ["UNREACHABLE", "UNAVAILABLE"].includes(error.code)) continue;
+        producer.wrong.push(`create: ${String(error)}`);
+        return null;
       }
-      if (random() < 0.1) await change();
-      await sleep(100);
     }
   };
-  // Its answer does not matter: the tables say what came of it.
-  const change = async (): Promise<void> => {
-    const id = accepted[Math.floor(random() * accepted.length)];
-    const routes = [`POST /${id}/cancel`, `POST /${id}/retry`, `DELETE /${id}`];
-    const [method = "", path = ""] = routes[Math.floor(random() * routes.length)]?.split(" ") ?? [];
+  const change = async (id: string, routes = [`POST /${id}/cancel`, `POST /${id}/retry`, `DELETE /${id}`]) => {
+    const [method = "", path = ""] = one(routes).split(" ");
+    if (method === "DELETE") producer.toDelete.add(id);
     const headers = { authorization: `Bearer ${token}`, "x-tenant-id": tenantId };
-    await fetch(`${urls[0]}/v1/jobs${path}`, { method, headers, signal: AbortSignal.timeout(5_000) }).catch(() => null);
+    const url = `${one(urls)}/v1/jobs${path}`;
+    // Its process may be gone, or be killed before it answers.
+    const answer = await fetch(url, { method, headers, signal: AbortSignal.timeout(10_000) }).catch(() => null);
+    if (answer === null || answer.status === 503) return;
+    // Gone, or not in a status that allows it.
+    if (answer.ok || answer.status === 404 || answer.status === 409) producer.changes += 1;
+    else producer.wrong.push(`${method} ${path}: ${answer.status} ${await answer.text().catch(() => "")}`);
   };
-  const over = run();
-  return {
-    tenantId,
-    accepted,
+
+  const run = async (): Promise<void> => {
+    while (!stopped) {
+      const created = await create();
+      if (created?.jobType === "STUBBORN" && random() < CUT_OFF_SHARE) {
+        await sleep(CUT_OFF_AFTER_MS);
+        await change(created.id, [`POST /${created.id}/cancel`]);
+      }
+      if (created !== null && random() < CHANGE_SHARE) await change(one(producer.accepted));
+      await sleep(EVERY_MS);
+    }
+  };
+  const producer: Producer = {
+    userId,
+    accepted: [],
+    toDelete: new Set(),
+    changes: 0,
+    wrong: [],
     stop: () => {
       stopped = true;
-      return over;
+      return within(STOP_BOUND_MS, over, "a producer's last answer");
     },
   };
+  const over = run();
+  return producer;
 }

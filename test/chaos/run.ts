@@ -6,12 +6,12 @@ import { migrate } from "../../dist/database/migrate.js";
 import { createLogger } from "../../dist/log.js";
 import { TenantService } from "../../dist/services/tenant-service.js";
 import { openDatabaseProxy } from "../support/database-proxy.ts";
-import { createCluster } from "./cluster.ts";
+import { type Cluster, createCluster } from "./cluster.ts";
 import { FAULTS, type Scene } from "./faults.ts";
 import { type Finding, findings, openQuery, settle } from "./findings.ts";
 import { writeHandlers } from "./journal.ts";
-import { type Member, startMember } from "./processes.ts";
-import { type Producer, startProducer } from "./producer.ts";
+import { createMember, type Member } from "./processes.ts";
+import { startProducer } from "./producer.ts";
 import { startWatcher } from "./watcher.ts";
 
 export interface ChaosOptions {
@@ -21,142 +21,189 @@ export interface ChaosOptions {
   seed: number;
   /** Names of faults to leave out. */
   without?: readonly string[];
+  /** Ends the run before its time; everything is cleaned up. */
+  signal?: AbortSignal;
 }
 
 export interface ChaosReport {
   faults: Record<string, number>;
   jobs: number;
   events: number;
+  /** Connections that watchers have resumed after. */
   resumed: number;
-  /** Jobs completed a second: over the run's first quiet seconds, and over its last ones. */
+  /** How long it took to take each killed worker's jobs back, in ms. */
+  foundMs: number[];
+  /** Jobs completed a second: before the first fault, and on average in the quiet after each. */
   throughput: { before: number; after: number };
   findings: Finding[];
 }
 
 const TENANTS = 2;
-const WATCHERS = 20;
 const PRODUCERS = 4;
-const QUIET_MS = 2_000;
+const EARLY_WATCHERS = 16;
+const LATE_WATCHERS = 4;
+const BASELINE_MS = 8_000;
+/** After a fault: some time to recover, then what is measured. */
+const RECOVERY_MS = 3_000;
+const MEASURED_MS = 2_000;
 
 /** Runs the service in many processes, breaks what can be broken, and says what was found. */
-export async function runChaos({ seconds, seed, without = [] }: ChaosOptions): Promise<ChaosReport> {
-  const random = generator(seed);
-  const log = createLogger("silent");
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const cluster = await createCluster();
   const members: Member[] = [];
   const closing: (() => unknown)[] = [];
+  // Also when this process ends without a farewell.
   const killAll = (): void => {
-    for (const { pid, alive } of members) if (alive) process.kill(pid, "SIGKILL");
+    for (const member of members) void member.kill("SIGKILL").catch(() => undefined);
   };
   process.once("exit", killAll);
+  const stopped = Promise.withResolvers<never>();
+  stopped.promise.catch(() => undefined);
+  options.signal?.addEventListener("abort", () => stopped.reject(new Error("stopped")));
   try {
-    const database = await Database.connect({ url: cluster.url, poolSize: 2, log });
-    await migrate(database);
-    const tenants = new TenantService(database);
-    const secret = randomUUID();
-    const people = await Promise.all(
-      Array.from({ length: TENANTS }, async (_, n) => {
-        const { id: tenantId } = await tenants.createTenant(`Chaos ${n}`, null);
-        const { userId } = await tenants.addMember(tenantId, randomUUID(), "enterprise", "member");
-        const rules = { key: { kind: "secret" as const, secret }, issuer: null, audience: null };
-        return { tenantId, token: issueToken(rules, userId, 86_400) };
-      }),
-    );
-    await database.close();
-
-    const variables = {
-      DATABASE_URL: cluster.url,
-      DATA_DIR: cluster.folder,
-      JWT_SECRET: secret,
-      CREATE_LIMIT_PER_MINUTE: "0",
-      HANDLERS: await writeHandlers(cluster.folder),
-      LOG_LEVEL: "info",
-    };
-    const start = async (name: string, role: string): Promise<Member> => {
-      const member = await startMember(name, cluster.folder, { ...variables, ROLE: role });
-      members.push(member);
-      return member;
-    };
-    const apis = await Promise.all(["api-1", "api-2"].map((name) => start(name, "api")));
-    const workers = await Promise.all(["worker-1", "worker-2", "worker-3"].map((name) => start(name, "worker")));
-    const proxies = await Promise.all(apis.map(({ url }) => openDatabaseProxy(url)));
-    closing.push(...proxies.map((proxy) => () => proxy.close()));
-
-    const scene: Scene = {
-      cluster,
-      apis,
-      workers,
-      proxies,
-      random,
-      watchers: await Promise.all(
-        Array.from({ length: WATCHERS }, (_, n) => {
-          const { tenantId, token } = people[n % TENANTS]!;
-          return startWatcher(proxies[n % 2]!.url, tenantId, token, n % 5 === 4 ? "COMPLETED" : null);
-        }),
-      ),
-      killed: [],
-      frozen: new Set(),
-      restarts: [],
-    };
-    closing.push(...scene.watchers.map((watcher) => () => watcher.stop()));
-    const producers: Producer[] = Array.from({ length: PRODUCERS }, (_, n) => {
-      const { tenantId, token } = people[n % TENANTS]!;
-      return startProducer(
-        apis.map(({ url }) => url),
-        tenantId,
-        token,
-        random,
-      );
-    });
-
-    const begun = Date.now();
-    await sleep(QUIET_MS * 2);
-    const faults = await plant(scene, begun + seconds * 1000, without);
-    await sleep(QUIET_MS * 2);
-    const ended = Date.now();
-    await Promise.all(producers.map((producer) => producer.stop()));
-    await settle(cluster.superuserUrl);
-    for (const worker of workers) await worker.kill("SIGTERM");
-
-    const found = await findings(scene, producers);
-    const query = await openQuery(cluster.superuserUrl);
-    const completed = async (from: number): Promise<number> => {
-      const [row] = await query.rows<{ n: number }>(
-        `select count(*)::int as n from job_events where status = 'completed'
-         and occurred_at between to_timestamp(${from / 1000}) and to_timestamp(${(from + QUIET_MS) / 1000})`,
-      );
-      return ((row?.n ?? 0) * 1000) / QUIET_MS;
-    };
-    const [row] = await query.rows<{ n: number }>("select count(*)::int as n from job_events");
-    const throughput = { before: await completed(begun + QUIET_MS), after: await completed(ended - QUIET_MS) };
-    await query.end();
-    return {
-      faults,
-      jobs: producers.reduce((sum, { accepted }) => sum + accepted.length, 0),
-      events: row?.n ?? 0,
-      resumed: scene.watchers.reduce((sum, watcher) => sum + watcher.resumed, 0),
-      throughput,
-      findings: found,
-    };
+    return await Promise.race([stopped.promise, perform(options, cluster, members, closing)]);
   } finally {
     for (const close of closing) await close();
-    for (const member of members) if (member.alive) await member.kill("SIGKILL");
+    await Promise.all(members.map((member) => member.kill("SIGKILL")));
     process.removeListener("exit", killAll);
     await cluster.remove();
   }
 }
 
-/** Each fault once in its order, then as the seed has it, with some quiet after each. */
-async function plant(scene: Scene, endsAt: number, without: readonly string[]): Promise<Record<string, number>> {
+async function perform(
+  { seconds, seed, without = [] }: ChaosOptions,
+  cluster: Cluster,
+  members: Member[],
+  closing: (() => unknown)[],
+): Promise<ChaosReport> {
+  const random = generator(seed);
+  const secret = randomUUID();
+  const people = await makePeople(cluster, secret);
+  const variables = {
+    DATABASE_URL: cluster.url,
+    DATA_DIR: cluster.folder,
+    JWT_SECRET: secret,
+    CREATE_LIMIT_PER_MINUTE: "0",
+    HANDLERS: await writeHandlers(cluster.folder),
+  };
+  const apis = ["api-1", "api-2"].map((name) => createMember(name, { ...variables, ROLE: "api" }));
+  const workers = ["worker-1", "worker-2", "worker-3"].map((name) => createMember(name, { ...variables, ROLE: "worker" })); // prettier-ignore
+  members.push(...apis, ...workers);
+  await Promise.all(members.map((member) => member.start()));
+  const proxies = await Promise.all(apis.map(({ url }) => openDatabaseProxy(url)));
+  closing.push(...proxies.map((proxy) => () => proxy.close()));
+
+  const scene: Scene = {
+    cluster,
+    apis,
+    workers,
+    proxies,
+    random,
+    watchers: [],
+    killed: [],
+    frozen: new Set(),
+    restarts: [],
+    foundMs: [],
+  };
+  const watch = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n += 1) {
+      const { tenantId, token } = people[n % people.length]!;
+      const watcher = await startWatcher(proxies[n % 2]!.url, tenantId, token, n % 5 === 3 ? "COMPLETED" : null);
+      scene.watchers.push(watcher);
+      closing.push(() => watcher.stop());
+    }
+  };
+  await watch(EARLY_WATCHERS);
+  const urls = apis.map(({ url }) => url);
+  const producers = people.map((person) => startProducer({ ...person, urls, random }));
+
+  await sleep(BASELINE_MS);
+  const quiet = [{ from: Date.now() - BASELINE_MS / 2, to: Date.now() }];
+  // What has happened so far is behind their cursors, and jobs are on their way.
+  await watch(LATE_WATCHERS);
+  const faults = await plant(scene, Date.now() + seconds * 1000, without, quiet);
+  await Promise.all(producers.map((producer) => producer.stop()));
+  await settle(cluster.superuserUrl);
+  for (const worker of workers) await worker.kill("SIGTERM");
+
+  const found = await findings(scene, producers);
+  const [before = 0, ...after] = await completedPerSecond(cluster.superuserUrl, quiet);
+  const query = await openQuery(cluster.superuserUrl);
+  const [row] = await query.rows<{ n: number }>("select count(*)::int as n from job_events");
+  await query.end();
+  return {
+    faults,
+    jobs: producers.reduce((sum, { accepted }) => sum + accepted.length, 0),
+    events: row?.n ?? 0,
+    resumed: scene.watchers.reduce((sum, watcher) => sum + watcher.resumed, 0),
+    foundMs: scene.foundMs,
+    throughput: { before, after: after.reduce((sum, rate) => sum + rate, 0) / after.length },
+    findings: found,
+  };
+}
+
+/** One member of a tenant for each producer. */
+async function makePeople(cluster: Cluster, secret: string) {
+  const database = await Database.connect({ url: cluster.url, poolSize: 2, log: createLogger("silent") });
+  try {
+    await migrate(database);
+    const service = new TenantService(database);
+    const tenants = await Promise.all(
+      Array.from({ length: TENANTS }, (_, n) => service.createTenant(`Chaos ${n}`, null)),
+    );
+    return await Promise.all(
+      Array.from({ length: PRODUCERS }, async (_, n) => {
+        const { tenantId, userId } = await service.addMember(
+          tenants[n % TENANTS]!.id,
+          randomUUID(),
+          "enterprise",
+          "member",
+        );
+        const rules = { key: { kind: "secret" as const, secret }, issuer: null, audience: null };
+        return { tenantId, userId, token: issueToken(rules, userId, 86_400) };
+      }),
+    );
+  } finally {
+    await database.close();
+  }
+}
+
+/**
+ * Each fault once in its order, then as the seed has it, with some quiet after each.
+ * @param quiet gets the times in which nothing was broken.
+ */
+async function plant(
+  scene: Scene,
+  endsAt: number,
+  without: readonly string[],
+  quiet: { from: number; to: number }[],
+): Promise<Record<string, number>> {
   const names = Object.keys(FAULTS).filter((name) => !without.includes(name));
   const planted: Record<string, number> = {};
   for (let n = 0; n < names.length || Date.now() < endsAt; n += 1) {
     const name = names[n] ?? names[Math.floor(scene.random() * names.length)] ?? "";
     await FAULTS[name]?.(scene);
     planted[name] = (planted[name] ?? 0) + 1;
-    await sleep(QUIET_MS);
+    await sleep(RECOVERY_MS);
+    const from = Date.now();
+    await sleep(MEASURED_MS);
+    quiet.push({ from, to: Date.now() });
   }
   return planted;
+}
+
+async function completedPerSecond(url: string, times: readonly { from: number; to: number }[]): Promise<number[]> {
+  const query = await openQuery(url);
+  const rates: number[] = [];
+  for (const { from, to } of times) {
+    const [row] = await query.rows<{ n: number }>(
+      `select count(*)::int as n from job_events where status = 'completed'
+       and occurred_at between to_timestamp(${from / 1000}) and to_timestamp(${to / 1000})`,
+    );
+    rates.push(((row?.n ?? 0) * 1000) / (to - from));
+  }
+  await query.end();
+  return rates;
 }
 
 /** Mulberry32: 0 to 1, the same sequence for the same seed. */

@@ -5,7 +5,9 @@ export interface ChaosWatcher {
   tenantId: string;
   /** null: every status. */
   status: string | null;
-  /** `job id`, `version`, in the order seen. */
+  /** The place that it began after: events at a greater or the same position are its own. */
+  startPosition: bigint;
+  /** Job id, version, status before and after, in the order seen. */
   seen: string[];
   resumed: number;
   /** What ended it before its time. */
@@ -25,6 +27,8 @@ export async function startWatcher(
   const watcher: ChaosWatcher = {
     tenantId,
     status: status?.toLowerCase() ?? null,
+    // Opaque to clients; the harness may look.
+    startPosition: Buffer.from(after, "base64url").readBigInt64BE(0),
     seen: [],
     resumed: 0,
     failure: null,
@@ -39,11 +43,16 @@ export async function startWatcher(
     },
   });
   const read = async (): Promise<void> => {
-    for await (const { jobId, version } of changes) {
-      watcher.seen.push(`${jobId} ${version}`);
+    for await (const { jobId, version, previousStatus: from, status: to } of changes) {
+      watcher.seen.push(nameOf(jobId, version, from, to));
       while (watcher.paused) await new Promise((resolve) => setTimeout(resolve, 20));
     }
   };
   read().catch((error: unknown) => (watcher.failure = String(error)));
   return watcher;
+}
+
+/** Names an event, alike for the table's and the watchers'. */
+export function nameOf(jobId: string, version: number, from: string | null, to: string | null): string {
+  return `${jobId} ${version} ${from?.toLowerCase() ?? "–"} ${to?.toLowerCase() ?? "–"}`;
 }
