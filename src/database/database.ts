@@ -21,6 +21,11 @@ export interface Transaction {
    * statement of this transaction cannot see has a position at or past it.
    */
   readonly watermark: bigint;
+  /**
+   * A position after that of every event that the transaction could see at its start, and at or below that of every other
+   * one, also of those that come after a crash of the server. At most the watermark.
+   */
+  readonly head: bigint;
   /** Runs one statement with `$1` parameters and returns its rows, columns as the driver gives them. */
   query<Row>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
 }
@@ -86,13 +91,13 @@ export class Database {
         if (trx === undefined) throw new Error("no transaction context inside transactional()");
         const query = async <Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
           (await trx.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
-        const [begun] = await query<{ watermark: string }>(BEGIN_AS, [
+        const [begun] = await query<{ watermark: string; head: string }>(BEGIN_AS, [
           this.roleName(session.role),
           session.role === "api" ? session.tenantId : "",
           session.role === "feed" ? "" : session.actor,
           String(this.options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS),
         ]);
-        return work({ em, query, watermark: BigInt(begun?.watermark ?? 0) });
+        return work({ em, query, watermark: BigInt(begun?.watermark ?? 0), head: BigInt(begun?.head ?? 0) });
       });
     } catch (error) {
       throw unavailableIfAway(error);
@@ -110,4 +115,5 @@ const CLOSE_BOUND_MS = 5_000;
 const BEGIN_AS = `/* database.begin */
 select set_config('role', $1, true), set_config('atlas.tenant_id', $2, true), set_config('atlas.actor', $3, true),
   set_config('statement_timeout', $4, true), set_config('idle_in_transaction_session_timeout', $4, true),
-  (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select position_offset from installation))::text as watermark`;
+  watermark::text, event_head(watermark)::text as head
+from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint + position_offset as watermark from installation) now`;

@@ -61,7 +61,7 @@ export class Feed {
   private async startAt(tenantId: string, from: Position | null): Promise<Position> {
     return this.database.transaction({ role: "feed" }, async (tx) => {
       await refuseExpired(tx, this.cursors, tenantId, from);
-      return from ?? startOf(tx.watermark);
+      return from ?? startOf(tx.head);
     });
   }
 
@@ -128,7 +128,7 @@ export async function refuseExpired(
 ): Promise<void> {
   if (from === null || from.position > (await readPrunedPosition(tx))) return;
   throw new AtlasError("cursor_expired", "The cursor is older than the events that are kept", {
-    extensions: { headCursor: cursors.ofEvent(tenantId, startOf(tx.watermark)) },
+    extensions: { headCursor: cursors.ofEvent(tenantId, startOf(tx.head)) },
   });
 }
 

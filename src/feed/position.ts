@@ -13,7 +13,7 @@ export function comparePositions(a: Position, b: Position): number {
   return a.id === b.id ? 0 : a.id < b.id ? -1 : 1;
 }
 
-/** The place before every event that a transaction with this watermark could not see. */
-export function startOf(watermark: bigint): Position {
-  return { position: watermark, id: 0n };
+/** The place before every event at this position. */
+export function startOf(position: bigint): Position {
+  return { position, id: 0n };
 }

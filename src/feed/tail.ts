@@ -36,8 +36,8 @@ export class Tail {
   }
 
   /**
-   * Calls `listener` for each new event of the tenant, in order. Every event at or past the watermark of a transaction
-   * begun after this resolves is passed on.
+   * Calls `listener` for each new event of the tenant, in order. Every event that a transaction
+   * begun after this resolves cannot see is passed on.
    * @returns what detaches the listener.
    */
   async attach(tenantId: string, listener: (event: JobEvent) => void): Promise<() => void> {
@@ -92,13 +92,13 @@ export class Tail {
 
   private async read(): Promise<number> {
     const { head } = this;
-    const { events, watermark } = await this.database.transaction({ role: "feed" }, async (tx) => ({
+    const { events, start } = await this.database.transaction({ role: "feed" }, async (tx) => ({
       events: head === null ? [] : await readEvents(tx, { after: head, tenantId: null, limit: BATCH }),
-      watermark: tx.watermark,
+      start: startOf(tx.head),
     }));
     const last = events.at(-1);
     if (last !== undefined) this.head = { position: last.position, id: last.id };
-    else if (head === null) this.head = startOf(watermark);
+    else if (head === null) this.head = start;
     this.ready.resolve();
     for (const event of events) for (const listener of this.listeners.get(event.tenantId) ?? []) listener(event);
     return events.length;

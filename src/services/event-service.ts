@@ -65,7 +65,7 @@ export class EventService {
       MAX_BATCH,
       async (tx, tenantId, parts: readonly OfTenant<HistoryPart>[]) => {
         const histories = await readHistories(tx, tenantId, parts);
-        return histories.map((events) => ({ events, watermark: tx.watermark }));
+        return histories.map((events) => ({ events, head: tx.head }));
       },
     );
     this.attemptsOf = tenantLoader(
@@ -122,7 +122,7 @@ export class EventService {
       const events = found.slice(0, size).map((event) => this.toChange(viewer, event));
       const hasNextPage = found.length > size;
       const eventCursor =
-        (hasNextPage ? events.at(-1)?.cursor : null) ?? this.cursors.ofEvent(tenantId, startOf(tx.watermark));
+        (hasNextPage ? events.at(-1)?.cursor : null) ?? this.cursors.ofEvent(tenantId, startOf(tx.head));
       return { events, hasNextPage, hasPreviousPage: after != null, eventCursor };
     });
   }
@@ -136,7 +136,7 @@ export class EventService {
     const size = pageSize(first);
     const { tenantId } = viewer;
     const afterVersion = after == null ? 0 : this.cursors.readVersion(tenantId, jobId, after);
-    const { events: found, watermark } = await this.histories.load({ tenantId, jobId, afterVersion, limit: size + 1 });
+    const { events: found, head } = await this.histories.load({ tenantId, jobId, afterVersion, limit: size + 1 });
     const events = found
       .slice(0, size)
       .map((event) => ({ ...event, cursor: this.cursors.ofVersion(tenantId, jobId, event.version) }));
@@ -144,7 +144,7 @@ export class EventService {
       events,
       hasNextPage: found.length > size,
       hasPreviousPage: after != null,
-      eventCursor: this.cursors.ofEvent(tenantId, startOf(watermark)),
+      eventCursor: this.cursors.ofEvent(tenantId, startOf(head)),
     };
   }
 

@@ -255,9 +255,9 @@ export class JobService {
     return this.database.transaction(session, work);
   }
 
-  /** The place of the transaction's start: events of transactions still open then come after it. */
+  /** The place of the transaction's start: whatever its snapshot did not have comes after it. */
   private eventCursor(viewer: Viewer, tx: Transaction): string {
-    return this.cursors.ofEvent(viewer.tenantId, startOf(tx.watermark));
+    return this.cursors.ofEvent(viewer.tenantId, startOf(tx.head));
   }
 }
 

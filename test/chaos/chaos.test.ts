@@ -1,7 +1,12 @@
 import { runChaos } from "./run.ts";
 
 it("loses nothing, doubles nothing and skips nothing while processes are killed and PostgreSQL restarts", async () => {
-  const report = await runChaos({ seconds: 15, seed: 7, without: ["worker frozen", "PostgreSQL crashed"] });
+  const report = await runChaos({
+    seconds: 15,
+    seed: 7,
+    recoveryMs: 2_000,
+    without: ["worker frozen", "PostgreSQL crashed"],
+  });
   expect(report.findings.filter(({ wrong }) => wrong.length > 0)).toEqual([]);
   // What has not been looked at cannot be wrong.
   expect(report.findings.filter(({ checked }) => checked === 0).map(({ what }) => what)).toEqual([]);

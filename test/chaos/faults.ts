@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseProxy } from "../support/database-proxy.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../support/cluster.ts";
 import type { Member } from "./processes.ts";
 import type { ChaosWatcher } from "./watcher.ts";
 

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { until } from "../support/until.ts";
-import { lowPort } from "./low-port.ts";
-import { within } from "./within.ts";
+import { lowPort } from "../support/low-port.ts";
+import { within } from "../support/within.ts";
 
 /** One of the service's processes, which can be killed and started again on its port. */
 export interface Member {

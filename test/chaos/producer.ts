@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AtlasClientError, createAtlasClient } from "../../dist/client/index.js";
-import { within } from "./within.ts";
+import { within } from "../support/within.ts";
 
 const TYPES = [...Array<string>(16).fill("QUICK"), "SLOW", "SLOW", "FLAKY", "STUBBORN"];
 const EVERY_MS = 100;

@@ -6,7 +6,7 @@ import { migrate } from "../../dist/database/migrate.js";
 import { createLogger } from "../../dist/log.js";
 import { TenantService } from "../../dist/services/tenant-service.js";
 import { openDatabaseProxy } from "../support/database-proxy.ts";
-import { type Cluster, createCluster } from "./cluster.ts";
+import { type Cluster, createCluster } from "../support/cluster.ts";
 import { FAULTS, type Scene } from "./faults.ts";
 import { type Finding, findings, openQuery, settle } from "./findings.ts";
 import { writeHandlers } from "./journal.ts";
@@ -21,6 +21,8 @@ export interface ChaosOptions {
   seed: number;
   /** Names of faults to leave out. */
   without?: readonly string[];
+  /** Time to recover after each fault, before the throughput is measured; clients wait up to 5 s before they ask again. */
+  recoveryMs?: number;
   /** Ends the run before its time; everything is cleaned up. */
   signal?: AbortSignal;
 }
@@ -43,8 +45,6 @@ const PRODUCERS = 4;
 const EARLY_WATCHERS = 16;
 const LATE_WATCHERS = 4;
 const BASELINE_MS = 8_000;
-/** After a fault: some time to recover, then what is measured. */
-const RECOVERY_MS = 3_000;
 const MEASURED_MS = 2_000;
 
 /** Runs the service in many processes, breaks what can be broken, and says what was found. */
@@ -71,7 +71,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 async function perform(
-  { seconds, seed, without = [] }: ChaosOptions,
+  { seconds, seed, without = [], recoveryMs = 8_000 }: ChaosOptions,
   cluster: Cluster,
   members: Member[],
   closing: (() => unknown)[],
@@ -117,11 +117,11 @@ async function perform(
   const urls = apis.map(({ url }) => url);
   const producers = people.map((person) => startProducer({ ...person, urls, random }));
 
-  await sleep(BASELINE_MS);
-  const quiet = [{ from: Date.now() - BASELINE_MS / 2, to: Date.now() }];
+  await sleep(recoveryMs + BASELINE_MS);
+  const quiet = [{ from: Date.now() - BASELINE_MS, to: Date.now() }];
   // What has happened so far is behind their cursors, and jobs are on their way.
   await watch(LATE_WATCHERS);
-  const faults = await plant(scene, Date.now() + seconds * 1000, without, quiet);
+  const faults = await plant(scene, { endsAt: Date.now() + seconds * 1000, without, recoveryMs }, quiet);
   await Promise.all(producers.map((producer) => producer.stop()));
   await settle(cluster.superuserUrl);
   for (const worker of workers) await worker.kill("SIGTERM");
@@ -174,8 +174,7 @@ async function makePeople(cluster: Cluster, secret: string) {
  */
 async function plant(
   scene: Scene,
-  endsAt: number,
-  without: readonly string[],
+  { endsAt, without, recoveryMs }: { endsAt: number; without: readonly string[]; recoveryMs: number },
   quiet: { from: number; to: number }[],
 ): Promise<Record<string, number>> {
   const names = Object.keys(FAULTS).filter((name) => !without.includes(name));
@@ -184,7 +183,7 @@ async function plant(
     const name = names[n] ?? names[Math.floor(scene.random() * names.length)] ?? "";
     await FAULTS[name]?.(scene);
     planted[name] = (planted[name] ?? 0) + 1;
-    await sleep(RECOVERY_MS);
+    await sleep(recoveryMs);
     const from = Date.now();
     await sleep(MEASURED_MS);
     quiet.push({ from, to: Date.now() });

@@ -31,7 +31,7 @@ async function planOf(session: Session, work: (tx: Transaction) => Promise<unkno
       plan = rows.map((row) => Object.values(row)[0]).join("\n");
       return [];
     };
-    await work({ em: tx.em, watermark: tx.watermark, query });
+    await work({ ...tx, query });
   });
   return plan;
 }
@@ -64,6 +64,13 @@ describe("under row-level security, with many rows", () => {
       expect(plan).toContain(index);
       expect(plan).not.toMatch(/Sort|Seq Scan/);
     }
+  });
+
+  it("the head that each transaction begins with is read off the end of the log", async () => {
+    const plan = await planOf({ role: "feed" }, (tx) =>
+      tx.query("select max(position) from job_events where position < $1", [tx.watermark.toString()]),
+    );
+    expect(plan).toMatch(/Index Only Scan Backward using job_events_tail/);
   });
 
   it("what becomes due is found without a look at the rest", async () => {

@@ -1,4 +1,5 @@
 import { InitialMigration } from "./0001-initial.js";
+import { EventHeadMigration } from "./0002-event-head.js";
 
-/** All migrations, in order. A landed one is never edited: later changes are new classes at the end. */
-export const migrations = [InitialMigration];
+/** Every migration, in order. One that has landed is never edited. */
+export const migrations = [InitialMigration, EventHeadMigration];
