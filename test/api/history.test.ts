@@ -166,7 +166,9 @@ describe("Job.events", () => {
 
 describe("jobEvents", () => {
   it("lists the tenant's events as subscribers get them, in pages whose cursors resume a subscription", async () => {
-    const watcher = watch(api.wsUrl, member, { after: await head() });
+    // A cursor may lie before what the cluster's open transactions hold back: this test's own events only.
+    const filter = { jobType: ["LOGGED"] };
+    const watcher = watch(api.wsUrl, member, { filter, after: await head() });
     const ids = [await create("LOGGED"), await create("LOGGED")];
     await ask(api, member, `mutation ($id: ID!) { deleteJob(id: $id) { deletedJobId } }`, { id: ids[0] });
     const changes = await watcher.count(3);
@@ -183,7 +185,7 @@ describe("jobEvents", () => {
     expect(last.map(({ cursor, node }) => [cursor, node["version"], node["status"]])).toEqual(
       changes.map(({ cursor, version, status }) => [cursor, version, status]),
     );
-    const resumed = watch(api.wsUrl, member, { after: last[0]!.cursor });
+    const resumed = watch(api.wsUrl, member, { filter, after: last[0]!.cursor });
     expect((await resumed.count(2)).map(({ cursor }) => cursor)).toEqual(last.slice(1).map(({ cursor }) => cursor));
     resumed.stop();
   });
