@@ -4,7 +4,7 @@ it("loses nothing, doubles nothing and skips nothing while processes are killed 
   const report = await runChaos({
     seconds: 15,
     seed: 7,
-    recoveryMs: 2_000,
+    windowMs: 4_000,
     without: ["worker frozen", "PostgreSQL crashed"],
   });
   expect(report.findings.filter(({ wrong }) => wrong.length > 0)).toEqual([]);

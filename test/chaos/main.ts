@@ -8,7 +8,9 @@ const interrupted = new AbortController();
 process.once("SIGINT", () => interrupted.abort()).once("SIGTERM", () => interrupted.abort());
 
 const report = await runChaos({ seconds, seed, signal: interrupted.signal });
-const { faults, findings, throughput, foundMs, jobs, events, resumed } = report;
+const { faults, findings, throughput, recoveredMs, foundMs, jobs, events, resumed } = report;
+const inSeconds = (ms: number): string => (ms / 1000).toFixed(1);
+const median = (all: number[]): number => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? NaN;
 console.table(Object.entries(faults).map(([fault, times]) => ({ fault, times })));
 console.table([
   {
@@ -17,9 +19,9 @@ console.table([
     jobs,
     events,
     resumed,
-    "jobs/s before": throughput.before.toFixed(1),
-    "jobs/s after each fault": throughput.after.toFixed(1),
-    "dead workers found, s": foundMs.map((ms) => (ms / 1000).toFixed(1)).join(" "),
+    "jobs/s before": throughput.toFixed(1),
+    "back to 95 % after, s": `${inSeconds(median(recoveredMs))}, at most ${inSeconds(Math.max(...recoveredMs))}`,
+    "dead workers found, s": `${inSeconds(median(foundMs))}, at most ${inSeconds(Math.max(...foundMs))}`,
   },
 ]);
 console.table(findings.map(({ what, checked, wrong }) => ({ what, checked, wrong: wrong.length })));

@@ -12,6 +12,7 @@ import { type Finding, findings, openQuery, settle } from "./findings.ts";
 import { writeHandlers } from "./journal.ts";
 import { createMember, type Member } from "./processes.ts";
 import { startProducer } from "./producer.ts";
+import { openThroughput, type Recovery, recovered, type Throughput } from "./throughput.ts";
 import { startWatcher } from "./watcher.ts";
 
 export interface ChaosOptions {
@@ -21,8 +22,8 @@ export interface ChaosOptions {
   seed: number;
   /** Names of faults to leave out. */
   without?: readonly string[];
-  /** Time to recover after each fault, before the throughput is measured; clients wait up to 5 s before they ask again. */
-  recoveryMs?: number;
+  /** Over what time throughput is measured, before the faults and after each. */
+  windowMs?: number;
   /** Ends the run before its time; everything is cleaned up. */
   signal?: AbortSignal;
 }
@@ -35,8 +36,10 @@ export interface ChaosReport {
   resumed: number;
   /** How long it took to take each killed worker's jobs back, in ms. */
   foundMs: number[];
-  /** Jobs completed a second: before the first fault, and on average in the quiet after each. */
-  throughput: { before: number; after: number };
+  /** Jobs completed a second before the first fault. */
+  throughput: number;
+  /** How long after each fault's end the throughput was back, in ms. */
+  recoveredMs: number[];
   findings: Finding[];
 }
 
@@ -44,8 +47,8 @@ const TENANTS = 2;
 const PRODUCERS = 4;
 const EARLY_WATCHERS = 16;
 const LATE_WATCHERS = 4;
-const BASELINE_MS = 8_000;
-const MEASURED_MS = 2_000;
+/** Clients wait up to 5 s before they ask again. */
+const WARM_UP_MS = 8_000;
 
 /** Runs the service in many processes, breaks what can be broken, and says what was found. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
@@ -71,7 +74,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 async function perform(
-  { seconds, seed, without = [], recoveryMs = 8_000 }: ChaosOptions,
+  { seconds, seed, without = [], windowMs = 10_000 }: ChaosOptions,
   cluster: Cluster,
   members: Member[],
   closing: (() => unknown)[],
@@ -117,17 +120,16 @@ async function perform(
   const urls = apis.map(({ url }) => url);
   const producers = people.map((person) => startProducer({ ...person, urls, random }));
 
-  await sleep(recoveryMs + BASELINE_MS);
-  const quiet = [{ from: Date.now() - BASELINE_MS, to: Date.now() }];
+  await sleep(WARM_UP_MS + windowMs);
+  const throughput = await openThroughput(cluster.superuserUrl, windowMs);
   // What has happened so far is behind their cursors, and jobs are on their way.
   await watch(LATE_WATCHERS);
-  const faults = await plant(scene, { endsAt: Date.now() + seconds * 1000, without, recoveryMs }, quiet);
+  const { faults, recoveries } = await plant(scene, { endsAt: Date.now() + seconds * 1000, without }, throughput);
   await Promise.all(producers.map((producer) => producer.stop()));
   await settle(cluster.superuserUrl);
   for (const worker of workers) await worker.kill("SIGTERM");
 
   const found = await findings(scene, producers);
-  const [before = 0, ...after] = await completedPerSecond(cluster.superuserUrl, quiet);
   const query = await openQuery(cluster.superuserUrl);
   const [row] = await query.rows<{ n: number }>("select count(*)::int as n from job_events");
   await query.end();
@@ -137,8 +139,9 @@ async function perform(
     events: row?.n ?? 0,
     resumed: scene.watchers.reduce((sum, watcher) => sum + watcher.resumed, 0),
     foundMs: scene.foundMs,
-    throughput: { before, after: after.reduce((sum, rate) => sum + rate, 0) / after.length },
-    findings: found,
+    throughput: throughput.before,
+    recoveredMs: recoveries.flatMap(({ ms }) => ms ?? []),
+    findings: [...found, recovered(recoveries)],
   };
 }
 
@@ -168,41 +171,22 @@ async function makePeople(cluster: Cluster, secret: string) {
   }
 }
 
-/**
- * Each fault once in its order, then as the seed has it, with some quiet after each.
- * @param quiet gets the times in which nothing was broken.
- */
+/** Each fault once in its order, then as the seed has it; the next one comes when the throughput is back. */
 async function plant(
   scene: Scene,
-  { endsAt, without, recoveryMs }: { endsAt: number; without: readonly string[]; recoveryMs: number },
-  quiet: { from: number; to: number }[],
-): Promise<Record<string, number>> {
+  { endsAt, without }: { endsAt: number; without: readonly string[] },
+  throughput: Throughput,
+): Promise<{ faults: Record<string, number>; recoveries: Recovery[] }> {
   const names = Object.keys(FAULTS).filter((name) => !without.includes(name));
-  const planted: Record<string, number> = {};
+  const faults: Record<string, number> = {};
+  const recoveries: Recovery[] = [];
   for (let n = 0; n < names.length || Date.now() < endsAt; n += 1) {
-    const name = names[n] ?? names[Math.floor(scene.random() * names.length)] ?? "";
-    await FAULTS[name]?.(scene);
-    planted[name] = (planted[name] ?? 0) + 1;
-    await sleep(recoveryMs);
-    const from = Date.now();
-    await sleep(MEASURED_MS);
-    quiet.push({ from, to: Date.now() });
+    const fault = names[n] ?? names[Math.floor(scene.random() * names.length)] ?? "";
+    await FAULTS[fault]?.(scene);
+    faults[fault] = (faults[fault] ?? 0) + 1;
+    recoveries.push({ fault, ms: await throughput.recovery() });
   }
-  return planted;
-}
-
-async function completedPerSecond(url: string, times: readonly { from: number; to: number }[]): Promise<number[]> {
-  const query = await openQuery(url);
-  const rates: number[] = [];
-  for (const { from, to } of times) {
-    const [row] = await query.rows<{ n: number }>(
-      `select count(*)::int as n from job_events where status = 'completed'
-       and occurred_at between to_timestamp(${from / 1000}) and to_timestamp(${to / 1000})`,
-    );
-    rates.push(((row?.n ?? 0) * 1000) / (to - from));
-  }
-  await query.end();
-  return rates;
+  return { faults, recoveries };
 }
 
 /** Mulberry32: 0 to 1, the same sequence for the same seed. */
