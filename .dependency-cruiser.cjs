@@ -16,11 +16,12 @@ const ALLOWED = {
   worker: ["database", "handlers", "queue"],
   graphql: { values: ["auth", "services"], types: ["database", "feed", "queue"] },
   rest: { values: ["auth", "services"], types: ["database", "feed", "queue"] },
+  api: BELOW,
   demo: BELOW,
   metrics: BELOW,
-  server: [...BELOW, "metrics"],
+  server: [...BELOW, "metrics", "api"],
   cli: [...BELOW, "client"],
-  main: [...BELOW, "demo", "metrics", "server"],
+  main: [...BELOW, "api", "demo", "metrics", "server"],
 };
 /** Future rooms, closed also to what is open. */
 const ALONE = { client: [], dashboard: ["client"] };

@@ -3,27 +3,17 @@ import { chmod, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { Authenticator } from "../dist/auth/authenticator.js";
+import { createApi } from "../dist/api.js";
 import { issueToken } from "../dist/auth/issue-token.js";
-import { MembershipWatch } from "../dist/auth/membership-watch.js";
-import { TokenVerifier } from "../dist/auth/token-verifier.js";
 import { loadConfig } from "../dist/config.js";
 import { Database } from "../dist/database/database.js";
 import { openEmbeddedDatabase } from "../dist/database/embedded/embedded.js";
 import { readInstance } from "../dist/database/embedded/instance.js";
 import { openHints } from "../dist/database/hints.js";
-import { readCursorKey } from "../dist/database/installation.js";
 import { migrate } from "../dist/database/migrate.js";
-import { Cursors } from "../dist/feed/cursors.js";
-import { Feed } from "../dist/feed/feed.js";
-import { Tail } from "../dist/feed/tail.js";
-import { createGraphqlServer } from "../dist/graphql/graphql-server.js";
 import { createLogger } from "../dist/log.js";
 import { createMetrics } from "../dist/metrics.js";
 import { createServer } from "../dist/server.js";
-import { CreateLimit } from "../dist/services/create-limit.js";
-import { EventService } from "../dist/services/event-service.js";
-import { JobService } from "../dist/services/job-service.js";
 import { TenantService } from "../dist/services/tenant-service.js";
 
 /** The service as `main.ts` composes it, on an embedded PostgreSQL of its own, with one tenant and no limits. */
@@ -34,20 +24,12 @@ export async function openService() {
   const embedded = await openEmbeddedDatabase(dataDir, log);
   const database = await Database.connect({ url: embedded.url, poolSize: 10, log });
   await migrate(database);
-  const config = { ...loadConfig({}), port: 0 };
+  const config = { ...loadConfig({ CREATE_LIMIT_PER_MINUTE: "0" }), port: 0 };
   const hints = openHints(embedded.url, log);
-  const tail = new Tail(database, hints, log);
-  const cursors = new Cursors(await readCursorKey(database));
-  const feed = new Feed(database, tail, cursors);
-  const jobs = new JobService(database, hints, cursors, new CreateLimit(database, 0));
-  const events = new EventService(database, feed, cursors);
   const rules = { key: { kind: "secret" as const, secret: randomUUID() }, issuer: null, audience: null };
-  const authenticator = new Authenticator(new TokenVerifier(rules), database);
-  const memberships = new MembershipWatch(authenticator, log);
-  const api = { jobs, events, authenticator, memberships };
-  const graphql = await createGraphqlServer({ ...api, config, log });
+  const api = await createApi({ config, database, hints, rules, log });
   const metrics = createMetrics(database);
-  const server = createServer({ config, log, database, metrics, api: { ...api, graphql } });
+  const server = createServer({ config, log, database, metrics, api });
   const { url } = await server.listen();
 
   const tenants = new TenantService(database);
@@ -59,11 +41,15 @@ export async function openService() {
     databaseUrl: embedded.url,
     database,
     hints,
-    jobs,
-    events,
+    jobs: api.jobs,
+    events: api.events,
     log,
     token,
-    viewer: await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [tenantId] }),
+    viewer: await api.authenticator.authenticate(
+      { authorization: `Bearer ${token}`, tenantIds: [tenantId] },
+      {},
+      new AbortController().signal,
+    ),
     headers: { authorization: `Bearer ${token}`, "x-tenant-id": tenantId, "content-type": "application/json" },
     /** Runs one statement as the cluster's superuser. */
     async superuser(sql: string) {
@@ -76,10 +62,9 @@ export async function openService() {
       await client.end();
     },
     async close() {
-      await graphql.close();
+      await api.graphql.close();
       await server.close(1_000);
-      memberships.close();
-      await tail.close();
+      await api.close();
       await hints.close();
       await database.close();
       await embedded.close();

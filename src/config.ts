@@ -23,6 +23,9 @@ export interface Config {
   emailFrom: string;
   /** Per user of a tenant; 0: off. */
   createLimitPerMinute: number;
+  /** Sockets and event streams in a process. */
+  streamsPerUser: number;
+  streamsPerTenant: number;
   workerConcurrency: number;
   /** Absolute path of a folder of handler modules; null: none. */
   handlersDir: string | null;
@@ -120,6 +123,8 @@ const environment = z.object({
     .refine((value) => !/[\r\n]/.test(value) && value.includes("@"), "must be a mail address")
     .default("Atlas Jobs <jobs@localhost>"),
   CREATE_LIMIT_PER_MINUTE: whole(0, 1_000_000, 30),
+  STREAMS_PER_USER: whole(1, 1_000_000, 2_500),
+  STREAMS_PER_TENANT: whole(1, 1_000_000, 10_000),
   WORKER_CONCURRENCY: whole(1, 1000, 10),
   HANDLERS: z.string().optional(),
   RETENTION_DAYS: whole(1, 36_500, 30),
@@ -167,6 +172,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     smtpUrl: vars.SMTP_URL ?? null,
     emailFrom: vars.EMAIL_FROM,
     createLimitPerMinute: vars.CREATE_LIMIT_PER_MINUTE,
+    streamsPerUser: vars.STREAMS_PER_USER,
+    streamsPerTenant: vars.STREAMS_PER_TENANT,
     workerConcurrency: vars.WORKER_CONCURRENCY,
     handlersDir: vars.HANDLERS === undefined ? null : resolve(vars.HANDLERS),
     retentionDays: vars.RETENTION_DAYS,

@@ -1,25 +1,16 @@
-import { Authenticator } from "./auth/authenticator.js";
-import { MembershipWatch } from "./auth/membership-watch.js";
+import { createApi } from "./api.js";
 import { tokenRules } from "./auth/token-rules.js";
-import { TokenVerifier } from "./auth/token-verifier.js";
 import { type Config, ConfigError, loadConfig } from "./config.js";
 import { Database } from "./database/database.js";
 import { openEmbeddedDatabase } from "./database/embedded/embedded.js";
 import { openHints } from "./database/hints.js";
-import { adoptInstallation, readCursorKey } from "./database/installation.js";
+import { adoptInstallation } from "./database/installation.js";
 import { migrate } from "./database/migrate.js";
 import { prepareDemo } from "./demo.js";
-import { Cursors } from "./feed/cursors.js";
-import { Feed } from "./feed/feed.js";
-import { Tail } from "./feed/tail.js";
-import { createGraphqlServer } from "./graphql/graphql-server.js";
 import { createHandlers } from "./handlers/create-handlers.js";
 import { createLogger, type Logger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createServer } from "./server.js";
-import { CreateLimit } from "./services/create-limit.js";
-import { EventService } from "./services/event-service.js";
-import { JobService } from "./services/job-service.js";
 import { startWorker } from "./worker/worker.js";
 
 const SAME_SIGNAL_MS = 1_000;
@@ -49,21 +40,14 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
 
     const rules = tokenRules(config);
     const metrics = createMetrics(database);
-    const tail = new Tail(database, hints, log);
-    const cursors = new Cursors(await readCursorKey(database));
-    const jobs = new JobService(database, hints, cursors, new CreateLimit(database, config.createLimitPerMinute));
-    const events = new EventService(database, new Feed(database, tail, cursors), cursors);
-    const authenticator = new Authenticator(new TokenVerifier(rules), database);
-    const memberships = new MembershipWatch(authenticator, log);
-    opened.push(() => Promise.resolve(memberships.close()));
-    const api = { jobs, events, authenticator, memberships };
-    const graphql = serves.api ? await createGraphqlServer({ ...api, config, log }) : null;
+    const api = serves.api ? await createApi({ config, database, hints, rules, log }) : null;
+    if (api !== null) opened.push(() => api.close());
     const server = createServer({
       config,
       log,
       database,
       metrics,
-      ...(graphql !== null && { api: { ...api, graphql } }),
+      ...(api !== null && { api }),
     });
     const worker =
       handlers === null
@@ -79,20 +63,19 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
             shutdownGraceMs: config.shutdownGraceMs,
             retentionDays: config.retentionDays,
           });
-    metrics.watchFeed(tail);
+    if (api !== null) metrics.watchFeed(api.tail);
     if (worker !== null) metrics.watchWorker(worker);
     const listening = await server.listen();
     log.info({ url: listening.url, role: config.role, workerId: worker?.id }, "ready");
-    if (embedded !== null && serves.api && !config.production) {
-      process.stdout.write(await prepareDemo({ database, jobs, authenticator, rules, url: listening.url }));
+    if (embedded !== null && api !== null && !config.production) {
+      process.stdout.write(await prepareDemo({ ...api, database, rules, url: listening.url }));
     }
 
     return {
       async stop() {
         server.failReadiness();
-        await graphql?.close();
+        await api?.graphql.close();
         await Promise.all([server.close(config.shutdownGraceMs), worker?.drain()]);
-        await tail.close();
         await close();
       },
     };

@@ -6,21 +6,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import cors from "cors";
 import express, { type Express, type RequestHandler } from "express";
 import helmet from "helmet";
-import type { Authenticator } from "./auth/authenticator.js";
-import type { MembershipWatch } from "./auth/membership-watch.js";
+import type { Api } from "./api.js";
+import type { Asking } from "./auth/viewer.js";
 import { type Config, ConfigError } from "./config.js";
 import type { Database } from "./database/database.js";
 import { AtlasError, ERRORS } from "./errors.js";
-import type { GraphqlServer } from "./graphql/graphql-server.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
 import { createErrorHandler, type ErrorBody } from "./rest/error-handler.js";
 import { createJobEventsRoutes } from "./rest/job-events.routes.js";
 import { createJobsRoutes } from "./rest/jobs.routes.js";
 import { jsonBody } from "./rest/json-body.js";
+import { createMembersRoutes } from "./rest/members.routes.js";
 import { onlyMethods } from "./rest/only-methods.js";
-import type { EventService } from "./services/event-service.js";
-import type { JobService } from "./services/job-service.js";
 
 export interface ServerOptions {
   config: Config;
@@ -28,13 +26,7 @@ export interface ServerOptions {
   database: Database;
   metrics: Metrics;
   /** Absent in a worker: health and metrics alone. */
-  api?: {
-    jobs: JobService;
-    events: EventService;
-    authenticator: Authenticator;
-    memberships: MembershipWatch;
-    graphql: GraphqlServer;
-  };
+  api?: Omit<Api, "tail" | "close">;
 }
 
 export interface AtlasServer {
@@ -47,7 +39,12 @@ export interface AtlasServer {
 }
 
 const GRAPHQL_BODY_LIMIT = "8mb";
+/** To arrive, and from then on to be answered. */
 const REQUEST_TIMEOUT_MS = 30_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** A connection on which nothing comes and nothing goes: its client has stopped reading, or is gone. */
+const SILENCE_MS = 60_000;
 const KEEP_ALIVE_MS = 10_000;
 const SLOW_REQUEST_MS = 1_000;
 const READY_TIMEOUT_MS = 2_000;
@@ -77,17 +74,29 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   );
   mountHealth(app, { database, metrics, isReady: () => ready });
   if (api !== undefined) {
-    app.all("/graphql", ...jsonBody(GRAPHQL_BODY_LIMIT), api.graphql.middleware, createErrorHandler(graphqlBody));
+    const { signIn, middleware } = api.graphql;
+    app.all("/graphql", signIn, ...jsonBody(GRAPHQL_BODY_LIMIT), middleware, createErrorHandler(graphqlBody));
     const { legacyStatusNames } = config;
     app.use(createJobEventsRoutes({ ...api, legacyStatusNames, closing: closing.signal }));
     app.use(createJobsRoutes({ ...api, legacyStatusNames }));
+    app.use(createMembersRoutes(api));
   }
   app.use(() => {
     throw new AtlasError("not_found", "There is no such route");
   });
   app.use(createErrorHandler());
 
-  const server = http.createServer({ requestTimeout: REQUEST_TIMEOUT_MS, keepAliveTimeout: KEEP_ALIVE_MS }, app);
+  const server = http.createServer(
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
+    app,
+  );
+  server.setTimeout(SILENCE_MS);
   const drain = prepareDrain(server);
   api?.graphql.serveWebSocket(server);
   return {
@@ -104,11 +113,12 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   };
 }
 
-/** Names each request, as its client did or anew. */
+/** Names each request, as its client did or anew, and says when it is given up. */
 const identify: RequestHandler = (request, response, next) => {
   const given = request.get("x-request-id");
   const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
-  response.locals["requestId"] = requestId;
+  const asking: Asking = { requestId, deadlineAt: performance.now() + REQUEST_TIMEOUT_MS };
+  Object.assign(response.locals, { requestId, asking });
   response.setHeader("X-Request-Id", requestId);
   response.setHeader("Cache-Control", "no-store");
   next();

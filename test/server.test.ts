@@ -55,9 +55,15 @@ async function serve(
       api: {
         jobs: {} as TestApi["jobs"],
         events: {} as TestApi["events"],
+        members: {} as never,
         memberships: {} as never,
-        authenticator: { authenticate: () => Promise.resolve(AUTHENTICATED) } as never,
-        graphql: { middleware: graphql, serveWebSocket: () => undefined, close: () => Promise.resolve() },
+        authenticator: { enter: () => Promise.resolve({ viewer: AUTHENTICATED, leave: () => undefined }) } as never,
+        graphql: {
+          signIn: (_request, _response, next) => next(),
+          middleware: graphql,
+          serveWebSocket: () => undefined,
+          close: () => Promise.resolve(),
+        },
       },
     }),
   });

@@ -1,34 +1,59 @@
 import type { Database } from "../database/database.js";
 import { TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
 import { AtlasError } from "../errors.js";
+import type { ConcurrencyLimit } from "./concurrency-limit.js";
 import type { Credentials } from "./credentials.js";
 import type { TokenVerifier } from "./token-verifier.js";
 import { isUuid } from "./uuid.js";
-import type { Viewer } from "./viewer.js";
+import type { Asking, Viewer } from "./viewer.js";
 
 /** Turns credentials into a viewer: token first, then tenant, then membership. */
 export class Authenticator {
   constructor(
     private readonly tokens: TokenVerifier,
     private readonly database: Database,
+    private readonly turns: ConcurrencyLimit,
   ) {}
 
   /**
+   * Lets a member in, for as long as they keep their turn.
+   * @param gone fires when nobody waits for the answer any more.
    * @throws AtlasError `missing_bearer_token`, `invalid_token`, `tenant_required`, `invalid_tenant_id`,
-   * `tenant_access_denied` (also for a tenant that does not exist), `unavailable`.
+   * `tenant_access_denied` (also for a tenant that does not exist), `rate_limit_exceeded`, `unavailable`.
    */
-  async authenticate(credentials: Credentials): Promise<Viewer> {
+  async enter(
+    credentials: Credentials,
+    asking: Asking,
+    gone: AbortSignal,
+  ): Promise<{ viewer: Viewer; leave: () => void }> {
     const token = /^Bearer +(\S+) *$/i.exec(credentials.authorization ?? "")?.[1];
     if (token === undefined) {
       throw new AtlasError("missing_bearer_token", "Send a token in the Authorization header: Bearer <token>");
     }
     const { userId, expiresAt } = await this.tokens.verify(token);
     const tenantId = oneTenantId(credentials.tenantIds);
-    const member = await this.database.transaction({ role: "api", tenantId, actor: `user:${userId}` }, ({ em }) =>
-      em.qb(TenantMemberEntity).select(["role", "seat"]).where({ tenantId, userId }).execute("get"),
-    );
-    if (!member) throw new AtlasError("tenant_access_denied", "You are no member of this tenant");
-    return { tenantId, userId, expiresAt, role: member.role, seatType: member.seat };
+    const leave = await this.turns.enter(userId, gone);
+    try {
+      const session = { role: "api", tenantId, actor: `user:${userId}`, deadlineAt: asking.deadlineAt } as const;
+      const member = await this.database.transaction(session, ({ em }) =>
+        em.qb(TenantMemberEntity).select(["role", "seat"]).where({ tenantId, userId }).execute("get"),
+      );
+      if (!member) throw new AtlasError("tenant_access_denied", "You are no member of this tenant");
+      return { viewer: { ...asking, tenantId, userId, expiresAt, role: member.role, seatType: member.seat }, leave };
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  /**
+   * Who asks, for what lasts longer than a turn.
+   * @throws AtlasError as `enter`
+   */
+  async authenticate(credentials: Credentials, asking: Asking, gone: AbortSignal): Promise<Viewer> {
+    const { viewer, leave } = await this.enter(credentials, asking, gone);
+    leave();
+    return viewer;
   }
 
   /**

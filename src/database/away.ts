@@ -16,7 +16,7 @@ const AWAY_SOCKET = new Set([
 const AWAY_MESSAGE =
   /connection terminated|timeout exceeded when trying to connect|client has encountered a connection error|server closed the connection|is not queryable/i;
 
-const RETRY_AFTER_SECONDS = 2;
+export const RETRY_AFTER_SECONDS = 2;
 
 /** Turns a failure to reach the database, however deep its cause, into `unavailable`; returns any other error as it is. */
 export function unavailableIfAway(error: unknown): unknown {

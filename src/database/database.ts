@@ -2,15 +2,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { EntityManager } from "@mikro-orm/postgresql";
 import { MikroORM } from "@mikro-orm/postgresql";
 import { CompiledQuery, type Kysely } from "kysely";
-import { unavailableIfAway } from "./away.js";
+import { AtlasError } from "../errors.js";
+import { RETRY_AFTER_SECONDS, unavailableIfAway } from "./away.js";
 import { ANSWER_TIMEOUT_MS, ormOptions, type DatabaseOptions } from "./orm-options.js";
 
 /**
  * Whom a transaction acts as. `api` sees and changes one tenant's rows, `feed` reads every tenant's events,
- * memberships and counts, `worker` changes all rows. `actor` is written to the events of the changes made.
+ * memberships and counts, `worker` changes all rows. `actor` is written to the events of the changes made. `deadlineAt`,
+ * as `performance.now()` counts, is when nobody waits for it any more.
  */
 export type Session =
-  { role: "api"; tenantId: string; actor: string } | { role: "feed" } | { role: "worker"; actor: string };
+  | { role: "api"; tenantId: string; actor: string; deadlineAt?: number | undefined }
+  | { role: "feed" }
+  | { role: "worker"; actor: string };
 
 /** An open transaction, acting in its session's role. */
 export interface Transaction {
@@ -82,9 +86,10 @@ export class Database {
    * throws. Role and tenant are set in a statement of their own, since set in the query itself they come too late
    * for row-level security, and locally, so that a pooled connection carries nothing over. A process that freezes in a
    * transaction loses it: it would hold back everybody's feed.
-   * @throws AtlasError `unavailable` when the server is away, or does not answer a statement in time.
+   * @throws AtlasError `unavailable` when the server is away, or does not answer a statement in time or by the deadline.
    */
   async transaction<T>(session: Session, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    this.timeoutMs(session);
     try {
       return await this.orm.em.fork({ clear: true }).transactional(async (em) => {
         const trx = em.getTransactionContext<Kysely<unknown>>();
@@ -95,13 +100,23 @@ export class Database {
           this.roleName(session.role),
           session.role === "api" ? session.tenantId : "",
           session.role === "feed" ? "" : session.actor,
-          String(this.options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS),
+          String(this.timeoutMs(session)),
         ]);
         return work({ em, query, watermark: BigInt(begun?.watermark ?? 0), head: BigInt(begun?.head ?? 0) });
       });
     } catch (error) {
       throw unavailableIfAway(error);
     }
+  }
+
+  /** How long a statement of the session may take. @throws AtlasError `unavailable` when its deadline has passed. */
+  private timeoutMs(session: Session): number {
+    const timeoutMs = this.options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
+    const leftMs =
+      "deadlineAt" in session && session.deadlineAt !== undefined ? session.deadlineAt - performance.now() : timeoutMs;
+    if (leftMs <= 0)
+      throw new AtlasError("unavailable", "The request took too long", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    return Math.ceil(Math.min(timeoutMs, leftMs));
   }
 
   /** Ends the connections; what still waits for a server that does not answer is left behind. */

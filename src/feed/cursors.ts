@@ -7,7 +7,7 @@ const MAC_BYTES = 12;
 const MAX_CURSOR_CHARACTERS = 100;
 
 /** What a cursor points into; a cursor of one kind is no cursor of another. */
-type CursorKind = "event" | "page" | "version";
+type CursorKind = "event" | "page" | "version" | "member";
 
 /**
  * Makes and reads cursors: opaque to clients, authenticated with the installation's key, bound to a tenant, and the
@@ -35,25 +35,24 @@ export class Cursors {
     const payload = Buffer.alloc(28);
     payload.writeInt32BE(job.priority, 0);
     payload.writeBigInt64BE(BigInt(job.createdAt.getTime()), 4);
-    payload.write(job.id.replaceAll("-", ""), 12, "hex");
+    payload.write(hexOf(job.id), 12, "hex");
     return this.seal("page", tenantId, payload);
   }
 
   /** @throws AtlasError `invalid_cursor` */
   readJob(tenantId: string, cursor: string): { priority: number; createdAt: Date; id: string } {
     const payload = this.open("page", tenantId, cursor, 28);
-    const hex = payload.toString("hex", 12);
     return {
       priority: payload.readInt32BE(0),
       createdAt: new Date(Number(payload.readBigInt64BE(4))),
-      id: [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-"),
+      id: uuidOf(payload.toString("hex", 12)),
     };
   }
 
   /** The cursor of a place in one job's events. */
   ofVersion(tenantId: string, jobId: string, version: number): string {
     const payload = Buffer.alloc(20);
-    payload.write(jobId.replaceAll("-", ""), 0, "hex");
+    payload.write(hexOf(jobId), 0, "hex");
     payload.writeInt32BE(version, 16);
     return this.seal("version", tenantId, payload);
   }
@@ -61,10 +60,20 @@ export class Cursors {
   /** @throws AtlasError `invalid_cursor`, also for another job's */
   readVersion(tenantId: string, jobId: string, cursor: string): number {
     const payload = this.open("version", tenantId, cursor, 20);
-    if (payload.toString("hex", 0, 16) !== jobId.replaceAll("-", "")) {
+    if (payload.toString("hex", 0, 16) !== hexOf(jobId)) {
       throw new AtlasError("invalid_cursor", "The cursor is not one of this job's events");
     }
     return payload.readInt32BE(16);
+  }
+
+  /** The cursor of a member's place among the tenant's. */
+  ofMember(tenantId: string, userId: string): string {
+    return this.seal("member", tenantId, Buffer.from(hexOf(userId), "hex"));
+  }
+
+  /** @throws AtlasError `invalid_cursor` */
+  readMember(tenantId: string, cursor: string): string {
+    return uuidOf(this.open("member", tenantId, cursor, 16).toString("hex"));
   }
 
   private seal(kind: CursorKind, tenantId: string, payload: Buffer): string {
@@ -90,4 +99,12 @@ export class Cursors {
       .digest()
       .subarray(0, MAC_BYTES);
   }
+}
+
+function hexOf(uuid: string): string {
+  return uuid.replaceAll("-", "");
+}
+
+function uuidOf(hex: string): string {
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }

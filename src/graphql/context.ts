@@ -1,6 +1,8 @@
 import type { Viewer } from "../auth/viewer.js";
 import type { EventService } from "../services/event-service.js";
 import type { JobService, OnAllowance } from "../services/job-service.js";
+import type { MemberService } from "../services/member-service.js";
+import type { Charge } from "./cost-limit.js";
 
 /** What a resolver is given. */
 export interface GraphqlContext {
@@ -8,8 +10,11 @@ export interface GraphqlContext {
   viewer: Viewer | null;
   jobs: JobService;
   events: EventService;
+  members: MemberService;
   /** Told what is left of the minute, for the response's headers. */
   onAllowance: OnAllowance;
+  /** Told what the operation costs, likewise. */
+  onCharge: (charge: Charge) => void;
   requestId: string;
 }
 

@@ -3,12 +3,15 @@ import { GraphQLError, type GraphQLFormattedError } from "graphql";
 import { AtlasError, ERRORS } from "../errors.js";
 import type { Logger } from "../log.js";
 
+/** Of a request's variables, that are told: each may quote a value. */
+export const MAX_COERCION_ERRORS = 10;
+
 /**
  * Formats what a field or a stream threw: an `AtlasError` by the table, a fault of the document as it is, anything else
  * as an internal error that says nothing.
  */
 export function formatError(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
-  const original = unwrapResolverError(thrown);
+  const original = originalOf(thrown);
   const { locations, path } = formatted;
   const place = { ...(locations && { locations }), ...(path && { path }) };
   if (original instanceof AtlasError)
@@ -27,7 +30,7 @@ export function withRequestId(error: GraphQLFormattedError, requestId: string): 
 /** Logs, once and with its cause, what a client is told nothing about. */
 export function logUnknownErrors(log: Logger, requestId: string, errors: readonly unknown[]): void {
   for (const thrown of errors) {
-    const original = unwrapResolverError(thrown);
+    const original = originalOf(thrown);
     if (original instanceof AtlasError || isClientsFault(thrown)) continue;
     log.error({ err: original, requestId }, "a GraphQL field failed");
   }
@@ -36,9 +39,25 @@ export function logUnknownErrors(log: Logger, requestId: string, errors: readonl
 /** The longest wait that these errors ask for, in seconds; null when none does. */
 export function retryAfterOf(errors: readonly unknown[]): number | null {
   const waits = errors
-    .map((thrown) => unwrapResolverError(thrown))
+    .map(originalOf)
     .map((original) => (original instanceof AtlasError ? (original.retryAfterSeconds ?? 0) : 0));
   return Math.max(0, ...waits) || null;
+}
+
+/** One of the table's errors, for where only GraphQL's own can be thrown. */
+export function asGraphqlError(error: AtlasError): GraphQLError {
+  const { status, graphql } = ERRORS[error.code];
+  return new GraphQLError(error.message, {
+    originalError: error,
+    extensions: { code: graphql, ...extensionsOf(error), http: { status } },
+  });
+}
+
+/** What a resolver threw, or what an error without a path stands for. */
+function originalOf(thrown: unknown): unknown {
+  return thrown instanceof GraphQLError && thrown.originalError instanceof AtlasError
+    ? thrown.originalError
+    : unwrapResolverError(thrown);
 }
 
 function extensionsOf(error: AtlasError): Record<string, unknown> {

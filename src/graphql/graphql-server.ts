@@ -11,16 +11,26 @@ import { GraphQLError } from "graphql";
 import type { Authenticator } from "../auth/authenticator.js";
 import { credentialsOf } from "../auth/credentials.js";
 import type { MembershipWatch } from "../auth/membership-watch.js";
-import type { Viewer } from "../auth/viewer.js";
+import type { Asking, Viewer } from "../auth/viewer.js";
 import type { Config } from "../config.js";
+import { AtlasError } from "../errors.js";
 import type { Logger } from "../log.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
+import type { MemberService } from "../services/member-service.js";
 import type { GraphqlContext } from "./context.js";
-import { formatError, logUnknownErrors, retryAfterOf, withRequestId } from "./errors.js";
+import { CostLimit, costHeaders } from "./cost-limit.js";
+import { readDocument } from "./document.js";
+import {
+  asGraphqlError,
+  formatError,
+  logUnknownErrors,
+  MAX_COERCION_ERRORS,
+  retryAfterOf,
+  withRequestId,
+} from "./errors.js";
 import { createGraphiql } from "./graphiql.js";
-import { extraRules, MAX_TOKENS } from "./limits.js";
 import { asksForSchemaOnly } from "./schema-only.js";
 import { createSchema } from "./schema.js";
 import { SocketServer } from "./socket-server.js";
@@ -28,6 +38,7 @@ import { SocketServer } from "./socket-server.js";
 export interface GraphqlServerOptions {
   jobs: JobService;
   events: EventService;
+  members: MemberService;
   authenticator: Authenticator;
   memberships: MembershipWatch;
   config: Pick<Config, "production" | "corsOrigins">;
@@ -35,7 +46,9 @@ export interface GraphqlServerOptions {
 }
 
 export interface GraphqlServer {
-  /** For `/graphql`, behind a JSON body parser and what sets `response.locals.requestId`. */
+  /** For `/graphql`, before the body is read, and after what sets `response.locals.asking`. */
+  signIn: RequestHandler;
+  /** For `/graphql`, behind a JSON body parser. */
   middleware: RequestHandler;
   /** Serves subscriptions on the upgrade requests of an HTTP server. */
   serveWebSocket(server: Server): void;
@@ -47,11 +60,11 @@ export interface GraphqlServer {
 export async function createGraphqlServer(options: GraphqlServerOptions): Promise<GraphqlServer> {
   const { authenticator, config, log } = options;
   const schema = await createSchema();
+  const costLimit = new CostLimit(schema);
   const apollo = new ApolloServer<GraphqlContext>({
     schema,
     formatError: (formatted, thrown) => withRequestId(formatError(formatted, thrown), requestIds.getStore() ?? ""),
-    validationRules: extraRules,
-    parseOptions: { maxTokens: MAX_TOKENS },
+    executionOptions: { maxCoercionErrors: MAX_COERCION_ERRORS },
     hideSchemaDetailsFromClientErrors: config.production,
     introspection: true,
     includeStacktraceInErrorResponses: false,
@@ -61,21 +74,25 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
       refuseSubscriptions,
+      chargeCost(costLimit),
       answerAsPromised(log),
     ],
   });
   await apollo.start();
-  const sockets = new SocketServer({ schema, ...options });
+  const sockets = new SocketServer({ schema, costLimit, ...options });
 
+  const before = Router();
+  before.use(createGraphiql());
+  before.use(signIn(authenticator, config.production));
   const middleware = Router();
-  middleware.use(createGraphiql());
-  middleware.use(signIn(authenticator, config.production));
+  middleware.use(checkDocument);
   middleware.use(
     expressMiddleware(apollo, {
       context: ({ res }) => Promise.resolve(contextOf(res, options)),
     }),
   );
   return {
+    signIn: before,
     middleware,
     serveWebSocket: (server) => sockets.serve(server),
     async close() {
@@ -88,28 +105,62 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
 /** The request that an error is formatted for: Apollo refuses some before it has a context. */
 const requestIds = new AsyncLocalStorage<string>();
 
-/** Settles who asks before anything of the document is looked at. */
+/**
+ * Settles who asks before the body is read. Outside production a stranger's is read too: it may ask for the schema alone.
+ */
 function signIn(authenticator: Authenticator, production: boolean): RequestHandler {
-  return async (request: Request, response, next) => {
+  return async (request, response, next) => {
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
     try {
-      response.locals["viewer"] = await authenticator.authenticate(credentialsOf(request.headers));
+      const asking = response.locals["asking"] as Asking;
+      const { viewer, leave } = await authenticator.enter(credentialsOf(request.headers), asking, gone.signal);
+      response.once("close", leave);
+      if (gone.signal.aborted) leave();
+      response.locals["viewer"] = viewer;
     } catch (error) {
-      const asked = request.method === "GET" ? request.query : (request.body as Record<string, unknown> | undefined);
-      if (production || !asksForSchemaOnly(asked?.["query"])) throw error;
-      response.locals["viewer"] = null;
+      if (production) throw error;
+      response.locals["refusal"] = error;
     }
-    // The body parser leaves a request without a body undefined, which Apollo takes for a missing parser.
-    request.body ??= {};
-    requestIds.run(String(response.locals["requestId"]), next);
+    next();
   };
 }
 
-function contextOf(response: Response, { jobs, events }: GraphqlServerOptions): GraphqlContext {
+/** Refuses a stranger who wants more than the schema, and a document that is too large. */
+const checkDocument: RequestHandler = (request: Request, response, next) => {
+  const { viewer, refusal, requestId } = response.locals as { viewer?: Viewer; refusal?: unknown; requestId: string };
+  const asked = request.method === "GET" ? request.query : (request.body as Record<string, unknown> | undefined);
+  const query = asked?.["query"];
+  if (viewer === undefined && !asksForSchemaOnly(query)) throw refusal;
+  // The body parser leaves a request without a body undefined, which Apollo takes for a missing parser.
+  request.body ??= {};
+  try {
+    if (typeof query === "string") readDocument(query);
+  } catch (error) {
+    if (error instanceof AtlasError) {
+      const body = formatError({ message: error.message }, asGraphqlError(error));
+      response.status(wantsOldJson(request.get("accept") ?? "") ? 200 : 400);
+      response.json({ errors: [withRequestId(body, requestId)] });
+      return;
+    }
+    // A syntax error is Apollo's to tell.
+  }
+  requestIds.run(requestId, next);
+};
+
+/** A client of the older media type takes any status but 200 for a broken transport. */
+function wantsOldJson(accept: string): boolean {
+  return accept.includes("application/json") && !accept.includes("application/graphql-response+json");
+}
+
+function contextOf(response: Response, { jobs, events, members }: GraphqlServerOptions): GraphqlContext {
   return {
-    viewer: response.locals["viewer"] as Viewer | null,
+    viewer: (response.locals["viewer"] as Viewer | undefined) ?? null,
     jobs,
     events,
+    members,
     onAllowance: (allowance) => response.set(allowanceHeaders(allowance)),
+    onCharge: (charge) => response.set(costHeaders(charge)),
     requestId: String(response.locals["requestId"]),
   };
 }
@@ -126,6 +177,24 @@ const refuseSubscriptions: ApolloServerPlugin<GraphqlContext> = {
     }),
 };
 
+/** Charges each operation before it runs. */
+function chargeCost(costLimit: CostLimit): ApolloServerPlugin<GraphqlContext> {
+  return {
+    requestDidStart: () =>
+      Promise.resolve({
+        async didResolveOperation({ document, operation, request, contextValue }) {
+          if (operation === undefined) return;
+          try {
+            const { viewer, onCharge } = contextValue;
+            onCharge(await costLimit.charge(document, operation, request.variables, viewer));
+          } catch (error) {
+            throw error instanceof AtlasError ? asGraphqlError(error) : error;
+          }
+        },
+      }),
+  };
+}
+
 /** Status, headers and request id as the contract has them. */
 function answerAsPromised(log: Logger): ApolloServerPlugin<GraphqlContext> {
   return {
@@ -138,10 +207,8 @@ function answerAsPromised(log: Logger): ApolloServerPlugin<GraphqlContext> {
         willSendResponse({ request, response, errors = [] }) {
           const retryAfter = retryAfterOf(errors);
           if (retryAfter !== null) response.http.headers.set("retry-after", String(retryAfter));
-          const accept = request.http?.headers.get("accept") ?? "";
-          const wantsOldJson =
-            accept.includes("application/json") && !accept.includes("application/graphql-response+json");
-          if (response.http.status === 400 && wantsOldJson) response.http.status = 200;
+          const oldJson = wantsOldJson(request.http?.headers.get("accept") ?? "");
+          if (response.http.status === 400 && oldJson) response.http.status = 200;
           return Promise.resolve();
         },
       }),

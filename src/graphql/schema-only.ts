@@ -1,5 +1,5 @@
-import { Kind, parse } from "graphql";
-import { MAX_TOKENS } from "./limits.js";
+import { Kind } from "graphql";
+import { readDocument } from "./document.js";
 
 const SCHEMA_FIELDS = new Set(["__typename", "__schema", "__type"]);
 
@@ -7,7 +7,7 @@ const SCHEMA_FIELDS = new Set(["__typename", "__schema", "__type"]);
 export function asksForSchemaOnly(query: unknown): boolean {
   if (typeof query !== "string") return false;
   try {
-    return parse(query, { noLocation: true, maxTokens: MAX_TOKENS }).definitions.every(
+    return readDocument(query).definitions.every(
       (definition) =>
         definition.kind === Kind.FRAGMENT_DEFINITION ||
         (definition.kind === Kind.OPERATION_DEFINITION &&

@@ -5,6 +5,7 @@ import { JobEventResolver } from "./resolvers/job-event.resolver.js";
 import { JobMutationResolver } from "./resolvers/job-mutation.resolver.js";
 import { JobStatusChangeResolver } from "./resolvers/job-status-change.resolver.js";
 import { JobResolver } from "./resolvers/job.resolver.js";
+import { MemberResolver } from "./resolvers/member.resolver.js";
 import { ViewerResolver } from "./resolvers/viewer.resolver.js";
 
 const ROOTS = [
@@ -16,7 +17,14 @@ const ROOTS = [
 /** The schema, from the decorated classes; the inputs' bounds are the services' business. */
 export async function createSchema(): Promise<GraphQLSchema> {
   const schema = await buildSchema({
-    resolvers: [JobResolver, ViewerResolver, JobEventResolver, JobMutationResolver, JobStatusChangeResolver],
+    resolvers: [
+      JobResolver,
+      ViewerResolver,
+      JobEventResolver,
+      MemberResolver,
+      JobMutationResolver,
+      JobStatusChangeResolver,
+    ],
     validate: false,
     // Asked for by the library, and never used: every subscription brings its own stream.
     pubSub: { publish: unused, subscribe: unused },

@@ -9,7 +9,6 @@ import {
   GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
-  parse,
   validate,
 } from "graphql";
 import { type Context, handleProtocols, type ServerOptions, type SubscribePayload } from "graphql-ws";
@@ -24,14 +23,18 @@ import { AtlasError, type ErrorCode } from "../errors.js";
 import type { Logger } from "../log.js";
 import type { EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
+import type { MemberService } from "../services/member-service.js";
 import type { GraphqlContext } from "./context.js";
-import { formatError, logUnknownErrors, withRequestId } from "./errors.js";
-import { MAX_TOKENS, validationRules } from "./limits.js";
+import type { CostLimit } from "./cost-limit.js";
+import { readDocument } from "./document.js";
+import { asGraphqlError, formatError, logUnknownErrors, MAX_COERCION_ERRORS, withRequestId } from "./errors.js";
 
 export interface SocketServerOptions {
   schema: GraphQLSchema;
+  costLimit: CostLimit;
   jobs: JobService;
   events: EventService;
+  members: MemberService;
   authenticator: Authenticator;
   memberships: MembershipWatch;
   config: Pick<Config, "corsOrigins" | "production">;
@@ -66,6 +69,7 @@ const REFUSALS: Partial<Record<ErrorCode, readonly [code: number, reason: string
   tenant_required: [4400, "Name the tenant in x-tenant-id"],
   invalid_tenant_id: [4400, "x-tenant-id must be one UUID"],
   unavailable: [1013, "Try again later"],
+  rate_limit_exceeded: [4429, "Too many requests or sockets"],
 };
 
 /** Clients reconnect, with a new token. */
@@ -142,45 +146,57 @@ export class SocketServer {
   }
 
   private async connect({ connectionParams, extra }: SocketContext): Promise<boolean> {
+    const { authenticator, memberships } = this.options;
+    const { socket } = extra;
     extra.requestId = randomUUID();
+    const gone = new AbortController();
+    socket.once("close", () => gone.abort());
     try {
-      const viewer = await this.options.authenticator.authenticate(credentialsOf(headersOf(connectionParams)));
+      const credentials = credentialsOf(headersOf(connectionParams));
+      const viewer = await authenticator.authenticate(credentials, { requestId: extra.requestId }, gone.signal);
+      if (gone.signal.aborted) return false;
       extra.viewer = viewer;
-      const unfollow = this.options.memberships.follow(viewer, (why) => extra.socket.close(4403, ENDS[why]));
-      extra.socket.once("close", unfollow);
+      socket.once(
+        "close",
+        memberships.follow(viewer, (why) => socket.close(4403, ENDS[why])),
+      );
       return true;
     } catch (error) {
       const refusal = error instanceof AtlasError ? REFUSALS[error.code] : undefined;
       if (refusal === undefined) this.options.log.error({ err: error }, "a socket could not be authenticated");
-      extra.socket.close(...(refusal ?? [1011, "Internal server error"]));
+      socket.close(...(refusal ?? [1011, "Internal server error"]));
       return false;
     }
   }
 
   /** The same rules as HTTP's; a bad document fails its operation and leaves the socket open. */
-  private prepare(
+  private async prepare(
     { extra, subscriptions }: SocketContext,
     { query, variables, operationName }: SubscribePayload,
-  ): ExecutionArgs | readonly GraphQLError[] {
-    const { schema, jobs, events } = this.options;
+  ): Promise<ExecutionArgs | readonly GraphQLError[]> {
+    const { schema, costLimit, jobs, events, members } = this.options;
     if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
       return [
         new GraphQLError(`A socket may have ${MAX_OPERATIONS} operations`, { extensions: { code: "RATE_LIMITED" } }),
       ];
     }
     try {
-      const document = parse(query, { maxTokens: MAX_TOKENS });
-      const faults = validate(schema, document, validationRules);
+      const document = readDocument(query);
+      const faults = validate(schema, document);
       if (faults.length > 0) return faults.map(asClientsFault);
       const operation = getOperationAST(document, operationName);
       if (operation?.operation !== "subscription") {
         const kind = operation?.operation ?? "unnamed operation";
         return [new GraphQLError(`The socket takes subscriptions only; send a ${kind} over HTTP`, CLIENTS_FAULT)];
       }
+      const viewer = extra.viewer ?? null;
+      await costLimit.charge(document, operation, variables, viewer);
       const contextValue: GraphqlContext = {
-        viewer: extra.viewer ?? null,
+        viewer,
         jobs,
         events,
+        members,
+        onCharge: () => undefined,
         onAllowance: () => undefined,
         requestId: extra.requestId ?? "",
       };
@@ -190,8 +206,10 @@ export class SocketServer {
         contextValue,
         variableValues: variables ?? null,
         operationName: operationName ?? null,
+        options: { maxCoercionErrors: MAX_COERCION_ERRORS },
       };
     } catch (error) {
+      if (error instanceof AtlasError) return [asGraphqlError(error)];
       return [
         error instanceof GraphQLError
           ? asClientsFault(error)

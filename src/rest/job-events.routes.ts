@@ -9,8 +9,8 @@ import { asAtlasError, restBody } from "./error-handler.js";
 import { EventStreamWriter } from "./event-stream-writer.js";
 import { statusNamed, STATUS_NAMES, toEventItem } from "./job-representation.js";
 import { onlyMethods } from "./only-methods.js";
-import { queryValues } from "./query-values.js";
-import { signIn, viewerOf } from "./sign-in.js";
+import { oneQueryValue, queryValues } from "./query-values.js";
+import { leaveEarly, signIn, viewerOf } from "./sign-in.js";
 
 export interface JobEventsRoutesOptions {
   events: EventService;
@@ -38,21 +38,26 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
     .route("/v1/jobs/events")
     .get(signIn(authenticator), async (request, response) => {
       const viewer = viewerOf(response);
+      // What ends the stream from outside; its reason is what the stream says then.
+      const ending = new AbortController();
+      const unfollow = memberships.follow(viewer, (why) => ending.abort(ENDS[why]()));
+      response.once("close", unfollow);
       const changes = await events.changes(viewer, filterOf(request), cursorOf(request));
+      leaveEarly(response);
       const writer = new EventStreamWriter(response);
-      // What ends the stream from outside, and what it says then.
-      const endWith = (error: AtlasError): void => {
-        void writer.write(endFrame(error, response));
+      const end = (): void => {
+        void writer.write(endFrame(asAtlasError(ending.signal.reason), response));
         void changes.return?.();
       };
-      const unfollow = memberships.follow(viewer, (why) => endWith(ENDS[why]()));
-      const close = (): void => endWith(new AtlasError("unavailable", "The service is shutting down"));
+      const close = (): void => ending.abort(new AtlasError("unavailable", "The service is shutting down"));
       closing.addEventListener("abort", close);
       response.once("close", () => void changes.return?.());
       // Its id alone, so that a client which loses the connection before the first event resumes here.
       void writer.write(`retry: ${RECONNECT_MS}\nid: ${changes.startCursor}\n\n`);
       try {
+        ending.signal.addEventListener("abort", end);
         if (closing.aborted) close();
+        else if (ending.signal.aborted) end();
         if (request.method === "HEAD") return;
         for await (const change of changes) {
           await writer.write(
@@ -80,8 +85,7 @@ function endFrame(error: AtlasError, response: Response): string {
 
 /** `Last-Event-ID` before `after`: a client that reconnects sends the address it began with. */
 function cursorOf(request: Request): string | null {
-  const [after = null, ...others] = new Set(queryValues(request, "after"));
-  if (others.length > 0) throw invalidInput([{ path: "after", message: "must be given once" }]);
+  const after = oneQueryValue(request, "after");
   return request.get("last-event-id") || after;
 }
 

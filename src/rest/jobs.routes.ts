@@ -8,7 +8,7 @@ import type { JobService } from "../services/job-service.js";
 import { statusName, toJobItem } from "./job-representation.js";
 import { jsonBody } from "./json-body.js";
 import { onlyMethods } from "./only-methods.js";
-import { queryValues } from "./query-values.js";
+import { oneQueryValue, queryValues } from "./query-values.js";
 import { signIn, viewerOf } from "./sign-in.js";
 
 export interface JobsRoutesOptions {
@@ -37,7 +37,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
     .route("/v1/jobs/list")
     .get(signIn(authenticator, tenantOf), async (request, response) => {
       const viewer = viewerOf(response);
-      const userId = oneUserId(queryValues(request, "user_id", "userId"));
+      const userId = userIdOf(request);
       const page = await jobs.list(viewer, { first: LIST_SIZE });
       const items = page.jobs.map((job) => toJobItem(job, legacyStatusNames));
       response.json({ ok: true, org_id: viewer.tenantId, user_id: userId, items, ts: new Date() });
@@ -89,9 +89,8 @@ function tenantOf(request: Request): string[] {
   return queryValues(request, "org_id", "orgId");
 }
 
-function oneUserId(given: string[]): string | null {
-  const [userId = null, ...others] = new Set(given);
-  if (others.length > 0) throw invalidInput([{ path: "user_id", message: "must be given once" }]);
+function userIdOf(request: Request): string | null {
+  const userId = oneQueryValue(request, "user_id", "userId");
   if (userId !== null && [...userId].length > MAX_USER_ID_CHARACTERS) {
     throw invalidInput([{ path: "user_id", message: `must be at most ${MAX_USER_ID_CHARACTERS} characters` }]);
   }

@@ -1,10 +1,11 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import { credentialsOf } from "../auth/credentials.js";
-import type { Viewer } from "../auth/viewer.js";
+import type { Asking, Viewer } from "../auth/viewer.js";
 
 /**
- * Settles who asks, before a body is read.
+ * Settles who asks, before a body is read. A user's requests take turns; the turn ends with the response, or with
+ * `leaveEarly`.
  * @param otherTenantIds where else the tenant may be named, when no header does.
  */
 export function signIn(
@@ -14,9 +15,16 @@ export function signIn(
   return async (request, response, next) => {
     const credentials = credentialsOf(request.headers);
     const inHeader = credentials.tenantIds.some((id) => id.trim() !== "");
-    response.locals["viewer"] = await authenticator.authenticate(
+    const gone = new AbortController();
+    response.once("close", () => gone.abort());
+    const { viewer, leave } = await authenticator.enter(
       inHeader ? credentials : { ...credentials, tenantIds: otherTenantIds(request) },
+      response.locals["asking"] as Asking,
+      gone.signal,
     );
+    response.once("close", leave);
+    if (gone.signal.aborted) leave();
+    Object.assign(response.locals, { viewer, leave });
     next();
   };
 }
@@ -24,4 +32,9 @@ export function signIn(
 /** Who has signed in. */
 export function viewerOf(response: Response): Viewer {
   return response.locals["viewer"] as Viewer;
+}
+
+/** Gives the user's turn to their next request, for a response that lasts. */
+export function leaveEarly(response: Response): void {
+  (response.locals["leave"] as () => void)();
 }

@@ -7,9 +7,8 @@ import { readEvents } from "../feed/read-events.js";
 import type { JobStatus } from "../queue/job.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { type HistoryPart, readAttemptEvents, readHistories } from "../queue/read-histories.js";
-import { invalidInput } from "./create-job-input.js";
 import { type JobAttempt, toAttempts } from "./job-attempts.js";
-import { checkFilter, DEFAULT_PAGE_SIZE, sizeFault } from "./job-page.js";
+import { checkFilter, pageSize } from "./job-page.js";
 import { tenantLoader } from "./tenant-loader.js";
 
 /** Which status changes a subscriber wants; absent: all. */
@@ -156,10 +155,4 @@ export class EventService {
   private toChange({ tenantId }: Viewer, event: JobEvent): StatusChange {
     return { ...event, cursor: this.cursors.ofEvent(tenantId, event) };
   }
-}
-
-function pageSize(first: number | null | undefined): number {
-  const message = first == null ? null : sizeFault(first);
-  if (message !== null) throw invalidInput([{ path: "first", message }]);
-  return first ?? DEFAULT_PAGE_SIZE;
 }

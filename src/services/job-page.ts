@@ -31,7 +31,7 @@ export interface JobPage {
 }
 
 const MAX_PAGE_SIZE = 200;
-export const DEFAULT_PAGE_SIZE = 50;
+const DEFAULT_PAGE_SIZE = 50;
 const MAX_FILTER_VALUES = 100;
 
 /** What a job shows of itself; `checkpoint`, which may be large, is the worker's own. */
@@ -129,8 +129,15 @@ function checkPage({ first, last, filter }: PageInput): void {
   checkFilter(filter);
 }
 
+/** @throws AtlasError `invalid_input` */
+export function pageSize(first: number | null | undefined): number {
+  const message = first == null ? null : sizeFault(first);
+  if (message !== null) throw invalidInput([{ path: "first", message }]);
+  return first ?? DEFAULT_PAGE_SIZE;
+}
+
 /** Why a page cannot have so many; null when it can. */
-export function sizeFault(size: number): string | null {
+function sizeFault(size: number): string | null {
   return size < 1 || size > MAX_PAGE_SIZE ? `must be 1–${MAX_PAGE_SIZE}, got ${size}` : null;
 }
 

@@ -4,6 +4,7 @@ import type { Viewer } from "../auth/viewer.js";
 import type { Database, Session, Transaction } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
 import { AtlasError } from "../errors.js";
+import type { Logger } from "../log.js";
 import type { Cursors } from "../feed/cursors.js";
 import { startOf } from "../feed/position.js";
 import { cancel } from "../queue/cancel.js";
@@ -13,10 +14,11 @@ import { findReplays } from "../queue/find-replays.js";
 import type { Job } from "../queue/job.js";
 import { retry } from "../queue/retry.js";
 import { readUsage } from "../queue/usage.js";
+import { createAudit } from "./audit.js";
 import { type CreateJobInput, invalidInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
 import { countJobs, type JobFilter, type JobPage, type PageInput, readJobPage, readJobs } from "./job-page.js";
-import { DAILY_JOBS } from "./seats.js";
+import { DAILY_JOBS, type DailyJobs, dailyJobsOf } from "./seats.js";
 import { tenantLoader } from "./tenant-loader.js";
 
 /** A page and the place in the events that it shows. */
@@ -31,14 +33,6 @@ export interface Changed<T> {
   eventCursor: string;
 }
 
-/** A member's creates today; limit and remaining null: no limit. */
-export interface DailyJobs {
-  limit: number | null;
-  used: number;
-  remaining: number | null;
-  resetsAt: Date;
-}
-
 /** Told what is left of the minute, whether the create went through or not. */
 export type OnAllowance = (allowance: Allowance) => void;
 
@@ -49,13 +43,16 @@ const MAX_BATCH = 500;
 /** What a member can do with their tenant's jobs; the same on every surface. Each method acts for one viewer. */
 export class JobService {
   private readonly loader;
+  private readonly audit;
 
   constructor(
     private readonly database: Database,
     private readonly hints: Hints,
     private readonly cursors: Cursors,
     private readonly createLimit: CreateLimit,
+    log: Logger,
   ) {
+    this.audit = createAudit(log);
     this.loader = tenantLoader(
       database,
       MAX_BATCH,
@@ -152,6 +149,7 @@ export class JobService {
       throw new AtlasError("job_running", `Job ${id} is running; cancel it first`);
     });
     this.hints.send("events");
+    this.audit(viewer, "job.delete", [deleted.value]);
     return deleted;
   }
 
@@ -162,6 +160,7 @@ export class JobService {
   async cancel(viewer: Viewer, id: string): Promise<Changed<Job>> {
     const canceled = await this.transition(viewer, id, cancel, "canceled");
     this.hints.send("events", "canceling");
+    this.audit(viewer, "job.cancel", [canceled.value.id]);
     return canceled;
   }
 
@@ -172,13 +171,12 @@ export class JobService {
   async retry(viewer: Viewer, id: string): Promise<Changed<Job>> {
     const queued = await this.transition(viewer, id, retry, "retried");
     this.hints.send("events", "queued");
+    this.audit(viewer, "job.retry", [queued.value.id]);
     return queued;
   }
 
   async dailyJobs(viewer: Viewer): Promise<DailyJobs> {
-    const { used, resetsAt } = await this.act(viewer, (tx) => readUsage(tx, viewer));
-    const limit = DAILY_JOBS[viewer.seatType];
-    return { limit, used, remaining: limit === null ? null : Math.max(limit - used, 0), resetsAt };
+    return dailyJobsOf(viewer.seatType, await this.act(viewer, (tx) => readUsage(tx, viewer)));
   }
 
   private async admit(
@@ -216,7 +214,11 @@ export class JobService {
       if (made !== null) {
         const byId = new Map(made.map((job) => [job.id, job]));
         const value = jobs.map(({ id, idempotencyKey }) => byId.get(id) ?? replays.get(idempotencyKey ?? "")?.job);
-        return { value: value.filter((job) => job !== undefined), eventCursor: this.eventCursor(viewer, tx) };
+        return {
+          value: value.filter((job) => job !== undefined),
+          eventCursor: this.eventCursor(viewer, tx),
+          made: made.map(({ id }) => id),
+        };
       }
       const { used, retryAfterSeconds } = await readUsage(tx, viewer);
       throw new AtlasError(
@@ -226,7 +228,9 @@ export class JobService {
       );
     });
     this.hints.send("queued", "events");
-    return created;
+    const { made, ...answer } = created;
+    this.audit(viewer, "job.create", made);
+    return answer;
   }
 
   private async transition(
@@ -251,7 +255,12 @@ export class JobService {
   }
 
   private act<T>(viewer: Viewer, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const session: Session = { role: "api", tenantId: viewer.tenantId, actor: `user:${viewer.userId}` };
+    const session: Session = {
+      role: "api",
+      tenantId: viewer.tenantId,
+      actor: `user:${viewer.userId}`,
+      deadlineAt: viewer.deadlineAt,
+    };
     return this.database.transaction(session, work);
   }
 

@@ -104,17 +104,6 @@ describe("jobs", () => {
   });
 });
 
-describe("fragments", () => {
-  it("cost what they are, not what they would be if each spread were written out", async () => {
-    const fragments = Array.from(
-      { length: 60 },
-      (_, n) => `fragment F${n} on Query { ...F${n + 1} ...F${n + 1} }`,
-    ).join(" ");
-    const query = `{ ...F0 } ${fragments} fragment F60 on Query { __typename }`;
-    expect((await send(api, query, {}, member.headers)).data).toEqual({ __typename: "Query" });
-  });
-});
-
 describe("the schema's own questions", () => {
   it.each([["{ __typename }"], ["{ __schema { queryType { name } } }"], [`query Q { __type(name: "Job") { name } }`]])(
     "need no token outside production: %s",

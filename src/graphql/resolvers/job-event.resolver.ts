@@ -1,6 +1,7 @@
 import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from "type-graphql";
 import type { EventPage } from "../../services/event-service.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
+import { costOfPage, costOfSome } from "../cost.js";
 import { JobAttemptType } from "../types/job-attempt.js";
 import { JobEventConnectionType } from "../types/job-event.js";
 import { JobType } from "../types/job.js";
@@ -8,10 +9,14 @@ import { EventCursor } from "../types/scalars.js";
 
 const FIRST = { nullable: true, description: "How many at most, 1–200; 50 by default." };
 
+/** More than the default of 4, since a retry allows more. */
+const ATTEMPTS = 10;
+
 /** The log of events: the tenant's, a job's own, and a job's attempts. */
 @Resolver(() => JobType)
 export class JobEventResolver {
   @Query(() => JobEventConnectionType, {
+    complexity: costOfPage,
     description: "The tenant's events, in the order that subscribers get them; as far back as they are kept.",
   })
   async jobEvents(
@@ -22,7 +27,10 @@ export class JobEventResolver {
     return connectionOf(await context.events.tenantEvents(viewerOf(context), { first, after }));
   }
 
-  @FieldResolver(() => JobEventConnectionType, { description: "The job's own events, as far back as they are kept." })
+  @FieldResolver(() => JobEventConnectionType, {
+    complexity: costOfPage,
+    description: "The job's own events, as far back as they are kept.",
+  })
   async events(
     @Root() job: JobType,
     @Arg("first", () => Int, FIRST) first: number | null,
@@ -33,7 +41,10 @@ export class JobEventResolver {
     return connectionOf(await context.events.jobEvents(viewerOf(context), job.id, { first, after }));
   }
 
-  @FieldResolver(() => [JobAttemptType], { description: "Its attempts, oldest first; the last 100 of those kept." })
+  @FieldResolver(() => [JobAttemptType], {
+    complexity: costOfSome(ATTEMPTS),
+    description: "Its attempts, oldest first; the last 100 of those kept.",
+  })
   attempts(@Root() job: JobType, @Ctx() context: GraphqlContext): Promise<JobAttemptType[]> {
     return context.events.attempts(viewerOf(context), job.id);
   }

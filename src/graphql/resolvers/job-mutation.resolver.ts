@@ -1,5 +1,6 @@
 import { Arg, Ctx, ID, Mutation, Resolver } from "type-graphql";
 import { type GraphqlContext, viewerOf } from "../context.js";
+import { costOfList, costOfRow } from "../cost.js";
 import { CreateJobInputType } from "../types/inputs.js";
 import {
   CancelJobPayload,
@@ -27,6 +28,7 @@ export class JobMutationResolver {
   }
 
   @Mutation(() => CreateJobsPayload, {
+    complexity: costOfList,
     description:
       "Creates 1–1000 jobs, all or none: one of the minute's creates, and as many of the day's as there are jobs.",
   })
@@ -38,7 +40,7 @@ export class JobMutationResolver {
     return { jobs: created.value, eventCursor: created.eventCursor };
   }
 
-  @Mutation(() => DeleteJobPayload, { description: "Removes a job that is not running." })
+  @Mutation(() => DeleteJobPayload, { complexity: costOfRow, description: "Removes a job that is not running." })
   async deleteJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<DeleteJobPayload> {
     const deleted = await context.jobs.delete(viewerOf(context), id);
     return { deletedJobId: deleted.value, eventCursor: deleted.eventCursor };

@@ -1,6 +1,7 @@
 import { Arg, Ctx, FieldResolver, Resolver, Root, Subscription } from "type-graphql";
 import type { StatusChange } from "../../services/event-service.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
+import { costOfRow } from "../cost.js";
 import { JobStatusChangeFilterInput } from "../types/inputs.js";
 import { JobStatusChangeType } from "../types/job-status-change.js";
 import { JobType } from "../types/job.js";
@@ -29,7 +30,11 @@ export class JobStatusChangeResolver {
     return change;
   }
 
-  @FieldResolver(() => JobType, { nullable: true, description: "The job as it is now; null once it is deleted." })
+  @FieldResolver(() => JobType, {
+    complexity: costOfRow,
+    nullable: true,
+    description: "The job as it is now; null once it is deleted.",
+  })
   job(@Root() change: StatusChange, @Ctx() context: GraphqlContext): Promise<JobType | null> {
     return context.jobs.find(viewerOf(context), change.jobId);
   }

@@ -1,5 +1,6 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from "type-graphql";
 import { type GraphqlContext, viewerOf } from "../context.js";
+import { costOfPage, costOfRow } from "../cost.js";
 import { JobConnectionType } from "../types/job-connection.js";
 import { JobType } from "../types/job.js";
 import { JobFilterInput } from "../types/inputs.js";
@@ -7,7 +8,11 @@ import { JobFilterInput } from "../types/inputs.js";
 /** The queries for jobs. */
 @Resolver(() => JobConnectionType)
 export class JobResolver {
-  @Query(() => JobType, { nullable: true, description: "One job; null: there is none with this id." })
+  @Query(() => JobType, {
+    complexity: costOfRow,
+    nullable: true,
+    description: "One job; null: there is none with this id.",
+  })
   job(
     @Arg("id", () => ID, { description: "A UUID." }) id: string,
     @Ctx() context: GraphqlContext,
@@ -15,7 +20,10 @@ export class JobResolver {
     return context.jobs.find(viewerOf(context), id);
   }
 
-  @Query(() => JobConnectionType, { description: "The tenant's jobs: highest priority first, then newest." })
+  @Query(() => JobConnectionType, {
+    complexity: costOfPage,
+    description: "The tenant's jobs: highest priority first, then newest.",
+  })
   async jobs(
     @Arg("filter", () => JobFilterInput, { nullable: true, description: "Which ones." })
     filter: JobFilterInput | null,
@@ -37,7 +45,7 @@ export class JobResolver {
     return { edges, nodes, pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor }, eventCursor, filter };
   }
 
-  @FieldResolver(() => Int, { description: "How many jobs pass the filter, on all pages together." })
+  @FieldResolver(() => Int, { complexity: 1, description: "How many jobs pass the filter, on all pages together." })
   totalCount(@Root() { filter }: JobConnectionType, @Ctx() context: GraphqlContext): Promise<number> {
     return context.jobs.count(viewerOf(context), filter);
   }

@@ -10,7 +10,7 @@ export class ViewerResolver {
     return viewerOf(context);
   }
 
-  @FieldResolver(() => DailyJobsType, { description: "The jobs that the viewer may create today." })
+  @FieldResolver(() => DailyJobsType, { complexity: 1, description: "The jobs that the viewer may create today." })
   dailyJobs(@Ctx() context: GraphqlContext): Promise<DailyJobsType> {
     return context.jobs.dailyJobs(viewerOf(context));
   }

@@ -17,6 +17,9 @@ export const SeatTypeName = {
   ENTERPRISE: "enterprise",
 } as const;
 
+/** GraphQL's names of the roles; the values are the members'. */
+export const MemberRoleName = { VIEWER: "viewer", MEMBER: "member", OWNER: "owner" } as const;
+
 /** GraphQL's names of who makes changes; the values are the queue's. */
 export const ActorKindName = { USER: "user", WORKER: "worker", SYSTEM: "system", DATABASE: "database" } as const;
 
@@ -40,6 +43,16 @@ registerEnumType(JobStatusName, {
     COMPLETED: { description: "Its handler returned; output is what it returned." },
     FAILED: { description: "Its last attempt failed, or failed for good." },
     CANCELED: { description: "It was canceled." },
+  },
+});
+
+registerEnumType(MemberRoleName, {
+  name: "MemberRole",
+  description: "What a member may do.",
+  valuesConfig: {
+    VIEWER: { description: "Read and subscribe." },
+    MEMBER: { description: "Also create jobs and change them." },
+    OWNER: { description: "Also see all members and their usage." },
   },
 });
 

@@ -1,5 +1,6 @@
 import { Field, ObjectType } from "type-graphql";
 import type { JobFilter } from "../../services/job-page.js";
+import { costOfRow } from "../cost.js";
 import { JobType } from "./job.js";
 import { EventCursor } from "./scalars.js";
 
@@ -35,10 +36,10 @@ export class JobEdgeType {
   simpleResolvers: true,
 })
 export class JobConnectionType {
-  @Field(() => [JobEdgeType], { description: "The page's jobs with their cursors." })
+  @Field(() => [JobEdgeType], { complexity: costOfRow, description: "The page's jobs with their cursors." })
   edges!: JobEdgeType[];
 
-  @Field(() => [JobType], { description: "The page's jobs." })
+  @Field(() => [JobType], { complexity: costOfRow, description: "The page's jobs." })
   nodes!: JobType[];
 
   @Field(() => PageInfoType, { description: "Where this page lies in the list." })

@@ -1,6 +1,7 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
 import type { JobStatus } from "../../queue/job.js";
 import type { Actor } from "../../queue/job-event.js";
+import { costOfRow } from "../cost.js";
 import { ActorKindName, JobStatusName } from "./enums.js";
 import { PageInfoType } from "./job-connection.js";
 import { JobErrorType } from "./job.js";
@@ -63,10 +64,10 @@ export class JobEventEdgeType {
   simpleResolvers: true,
 })
 export class JobEventConnectionType {
-  @Field(() => [JobEventEdgeType], { description: "The page's events with their cursors." })
+  @Field(() => [JobEventEdgeType], { complexity: costOfRow, description: "The page's events with their cursors." })
   edges!: JobEventEdgeType[];
 
-  @Field(() => [JobEventType], { description: "The page's events." })
+  @Field(() => [JobEventType], { complexity: costOfRow, description: "The page's events." })
   nodes!: JobEventType[];
 
   @Field(() => PageInfoType, { description: "Where this page lies in the list." })

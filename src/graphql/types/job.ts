@@ -34,10 +34,14 @@ export class JobType {
   @Field(() => Int, { description: "Higher runs first." })
   priority!: number;
 
-  @Field(() => JsonObject, { description: "What its handler is given." })
+  @Field(() => JsonObject, { complexity: 1, description: "What its handler is given." })
   input!: Record<string, unknown>;
 
-  @Field(() => Json, { nullable: true, description: "What its handler returned; null until it is completed." })
+  @Field(() => Json, {
+    nullable: true,
+    complexity: 1,
+    description: "What its handler returned; null until it is completed.",
+  })
   output!: unknown;
 
   @Field(() => JobErrorType, {

@@ -1,4 +1,5 @@
 import { Field, ID, ObjectType } from "type-graphql";
+import { costOfRow } from "../cost.js";
 import { JobType } from "./job.js";
 import { EventCursor } from "./scalars.js";
 
@@ -7,7 +8,7 @@ const EVENT_CURSOR = "Subscribe after this cursor and no change since this mutat
 /** GraphQL's `CreateJobPayload`. */
 @ObjectType("CreateJobPayload", { description: "What createJob answers.", simpleResolvers: true })
 export class CreateJobPayload {
-  @Field(() => JobType, { description: "The job created." })
+  @Field(() => JobType, { complexity: costOfRow, description: "The job created." })
   job!: JobType;
 
   @Field(() => EventCursor, { description: EVENT_CURSOR })
@@ -17,7 +18,7 @@ export class CreateJobPayload {
 /** GraphQL's `CreateJobsPayload`. */
 @ObjectType("CreateJobsPayload", { description: "What createJobs answers.", simpleResolvers: true })
 export class CreateJobsPayload {
-  @Field(() => [JobType], { description: "The jobs created, in the order given." })
+  @Field(() => [JobType], { complexity: costOfRow, description: "The jobs created, in the order given." })
   jobs!: JobType[];
 
   @Field(() => EventCursor, { description: EVENT_CURSOR })
@@ -38,6 +39,7 @@ export class DeleteJobPayload {
 @ObjectType("CancelJobPayload", { description: "What cancelJob answers.", simpleResolvers: true })
 export class CancelJobPayload {
   @Field(() => JobType, {
+    complexity: costOfRow,
     description: "The job: canceled, or still running with cancelRequestedAt set, until its handler heeds it.",
   })
   job!: JobType;
@@ -49,7 +51,7 @@ export class CancelJobPayload {
 /** GraphQL's `RetryJobPayload`. */
 @ObjectType("RetryJobPayload", { description: "What retryJob answers.", simpleResolvers: true })
 export class RetryJobPayload {
-  @Field(() => JobType, { description: "The job, queued again." })
+  @Field(() => JobType, { complexity: costOfRow, description: "The job, queued again." })
   job!: JobType;
 
   @Field(() => EventCursor, { description: EVENT_CURSOR })

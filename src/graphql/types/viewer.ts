@@ -1,10 +1,10 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
-import type { SeatType } from "../../database/entities/tenant-member.entity.js";
-import { SeatTypeName } from "./enums.js";
+import type { MemberRole, SeatType } from "../../database/entities/tenant-member.entity.js";
+import { MemberRoleName, SeatTypeName } from "./enums.js";
 import { DateTime } from "./scalars.js";
 
 /** GraphQL's `DailyJobs`. */
-@ObjectType("DailyJobs", { description: "The jobs that the viewer may create today (UTC).", simpleResolvers: true })
+@ObjectType("DailyJobs", { description: "The jobs that a member may create today (UTC).", simpleResolvers: true })
 export class DailyJobsType {
   @Field(() => Int, { nullable: true, description: "At most; null: no limit." })
   limit!: number | null;
@@ -27,6 +27,9 @@ export class ViewerType {
 
   @Field(() => ID, { description: "The tenant: the x-tenant-id header." })
   tenantId!: string;
+
+  @Field(() => MemberRoleName, { description: "What the user may do in the tenant." })
+  role!: MemberRole;
 
   @Field(() => SeatTypeName, { description: "The user's seat in the tenant." })
   seatType!: SeatType;

@@ -1,0 +1,67 @@
+import { Authenticator } from "./auth/authenticator.js";
+import { ConcurrencyLimit } from "./auth/concurrency-limit.js";
+import { MembershipWatch } from "./auth/membership-watch.js";
+import { type TokenRules, TokenVerifier } from "./auth/token-verifier.js";
+import type { Config } from "./config.js";
+import type { Database } from "./database/database.js";
+import type { Hints } from "./database/hints.js";
+import { readCursorKey } from "./database/installation.js";
+import { Cursors } from "./feed/cursors.js";
+import { Feed } from "./feed/feed.js";
+import { Tail } from "./feed/tail.js";
+import { createGraphqlServer, type GraphqlServer } from "./graphql/graphql-server.js";
+import type { Logger } from "./log.js";
+import { CreateLimit } from "./services/create-limit.js";
+import { EventService } from "./services/event-service.js";
+import { JobService } from "./services/job-service.js";
+import { MemberService } from "./services/member-service.js";
+
+export interface ApiOptions {
+  config: Config;
+  database: Database;
+  hints: Hints;
+  rules: TokenRules;
+  log: Logger;
+}
+
+/** What serves members: the services, who may use them, and GraphQL over them. */
+export interface Api {
+  jobs: JobService;
+  events: EventService;
+  members: MemberService;
+  authenticator: Authenticator;
+  memberships: MembershipWatch;
+  tail: Tail;
+  graphql: GraphqlServer;
+  /** Once the server has drained: ends what would keep the process alive. */
+  close(): Promise<void>;
+}
+
+/** Puts the API together on an open database. */
+export async function createApi({ config, database, hints, rules, log }: ApiOptions): Promise<Api> {
+  const cursors = new Cursors(await readCursorKey(database));
+  const tail = new Tail(database, hints, log);
+  const createLimit = new CreateLimit(database, config.createLimitPerMinute);
+  // One user never has more than half of the connections.
+  const turns = new ConcurrencyLimit(Math.max(Math.floor(config.databasePoolSize / 2), 1));
+  const authenticator = new Authenticator(new TokenVerifier(rules), database, turns);
+  const limits = { perUser: config.streamsPerUser, perTenant: config.streamsPerTenant };
+  const memberships = new MembershipWatch(authenticator, limits, log);
+  const services = {
+    jobs: new JobService(database, hints, cursors, createLimit, log),
+    events: new EventService(database, new Feed(database, tail, cursors), cursors),
+    members: new MemberService(database, cursors),
+    authenticator,
+    memberships,
+  };
+  const graphql = await createGraphqlServer({ ...services, config, log });
+  return {
+    ...services,
+    tail,
+    graphql,
+    async close() {
+      memberships.close();
+      await tail.close();
+    },
+  };
+}

@@ -1,0 +1,29 @@
+import { Router } from "express";
+import type { Authenticator } from "../auth/authenticator.js";
+import type { MemberService } from "../services/member-service.js";
+import { onlyMethods } from "./only-methods.js";
+import { oneQueryValue } from "./query-values.js";
+import { signIn, viewerOf } from "./sign-in.js";
+
+export interface MembersRoutesOptions {
+  members: MemberService;
+  authenticator: Authenticator;
+}
+
+const LIST_SIZE = 200;
+
+/** The tenant's members and what they have used of today, for its owners. */
+export function createMembersRoutes({ members, authenticator }: MembersRoutesOptions): Router {
+  const router = Router();
+  router
+    .route("/v1/members")
+    .get(signIn(authenticator), async (request, response) => {
+      const viewer = viewerOf(response);
+      const page = await members.list(viewer, { first: LIST_SIZE, after: oneQueryValue(request, "after") });
+      const items = page.members.map(({ cursor: _cursor, ...member }) => member);
+      const nextCursor = page.hasNextPage ? (page.members.at(-1)?.cursor ?? null) : null;
+      response.json({ ok: true, org_id: viewer.tenantId, items, nextCursor, ts: new Date() });
+    })
+    .all(onlyMethods("GET, HEAD"));
+  return router;
+}

@@ -1,0 +1,73 @@
+import type { Viewer } from "../auth/viewer.js";
+import type { Database } from "../database/database.js";
+import { type MemberRole, type SeatType, TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
+import { AtlasError } from "../errors.js";
+import type { Cursors } from "../feed/cursors.js";
+import { readUsages } from "../queue/usage.js";
+import { pageSize } from "./job-page.js";
+import { dailyJobsOf, type DailyJobs } from "./seats.js";
+
+/** A member of the tenant, and what they have used of their day. */
+interface TenantMember {
+  userId: string;
+  role: MemberRole;
+  seatType: SeatType;
+  createdAt: Date;
+  dailyJobs: DailyJobs;
+}
+
+/** Which part of the members, in the order of their ids. */
+export interface MemberPageInput {
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}
+
+export interface MemberPage {
+  members: (TenantMember & { cursor: string })[];
+  hasNextPage: boolean;
+  hasPreviousPage: boolean;
+}
+
+/** What an owner sees of the tenant's members. */
+export class MemberService {
+  constructor(
+    private readonly database: Database,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /**
+   * A page of the tenant's members with their usage of today (UTC).
+   * @throws AtlasError `tenant_access_denied` for whoever is no owner; `invalid_input`, `invalid_cursor`
+   */
+  async list(viewer: Viewer, { first, after }: MemberPageInput): Promise<MemberPage> {
+    if (viewer.role !== "owner") {
+      throw new AtlasError(
+        "tenant_access_denied",
+        `Your role in this tenant is ${viewer.role}: owners see its members`,
+      );
+    }
+    const size = pageSize(first);
+    const { tenantId, userId, deadlineAt } = viewer;
+    const afterId = after == null ? null : this.cursors.readMember(tenantId, after);
+    const session = { role: "api", tenantId, actor: `user:${userId}`, deadlineAt } as const;
+    return this.database.transaction(session, async (tx) => {
+      const rows = await tx.em
+        .qb(TenantMemberEntity)
+        .select(["userId", "role", "seat", "createdAt"])
+        .where({ tenantId, ...(afterId !== null && { userId: { $gt: afterId } }) })
+        .orderBy({ userId: "asc" })
+        .limit(size + 1)
+        .execute("all");
+      const shown = await readUsages(tx, tenantId, rows.slice(0, size));
+      const members = shown.map(({ member, usage }) => ({
+        userId: member.userId,
+        role: member.role,
+        seatType: member.seat,
+        createdAt: new Date(member.createdAt),
+        dailyJobs: dailyJobsOf(member.seat, usage),
+        cursor: this.cursors.ofMember(tenantId, member.userId),
+      }));
+      return { members, hasNextPage: rows.length > size, hasPreviousPage: after != null };
+    });
+  }
+}

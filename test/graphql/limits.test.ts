@@ -1,0 +1,165 @@
+import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { send } from "../support/graphql.js";
+import { socketOf } from "../support/watch.js";
+
+let api: TestApi;
+let member: TestMember;
+beforeAll(async () => {
+  api = await startApi();
+  member = await api.member();
+});
+afterAll(() => api.close());
+
+const many = (count: number, one: (n: number) => string) => Array.from({ length: count }, (_, n) => one(n)).join(" ");
+
+/** A selection on `Job` that passes a limit, and the same a step below it. */
+const LIMITS: [limit: string, message: RegExp, over: string, within: string][] = [
+  ["tokens", /8000 tokens/, `id ${"#".repeat(9)}\n${many(8_001, () => "id")}`, "id"],
+  ["characters", /1048576 characters/, `id #${"x".repeat(1_048_576)}\n`, `id #${"x".repeat(100_000)}\n`],
+  ["depth", /15 levels/, `events { nodes ${"{ actor ".repeat(20)} { id } ${"}".repeat(20)} }`, `events { nodes { actor { id } } }`],
+  ["fields", /1000 fields/, many(60, (n) => `... on Job { events { nodes { jobId jobType version attempt occurredAt previousStatus status actor { kind id } error { code message attempt occurredAt } } pageInfo { hasNextPage } } id status priority input output attempt version a${n}: id }`), many(10, () => "... on Job { id status }")],
+  ["aliases", /50 aliases/, many(51, (n) => `a${n}: id`), many(50, (n) => `a${n}: id`)],
+  ["directives", /50 directives/, many(51, () => `... @include(if: true) { id }`), many(50, () => "... @include(if: true) { id }")],
+  ["directives in one place", /5 directives in one place/, `id ${many(6, (n) => `@unknown${n}`)}`, `id @include(if: true) @skip(if: false)`],
+  ["repeats", /100 repeated fields/, many(102, () => "id"), many(101, () => "id")],
+  ["repeats below", /100 repeated fields/, many(3, () => `events { nodes { ${many(40, () => "jobId")} } }`), "id"],
+]; // prettier-ignore
+
+const code = "QUERY_TOO_COMPLEX";
+
+it.each(LIMITS)("a document over the limit of %s is refused over HTTP", async (_limit, message, over, within) => {
+  const answer = await send(api, `{ jobs(first: 1) { nodes { ${over} } } }`, {}, member.headers);
+  const error = { message: expect.stringMatching(message) as string, extensions: { code } };
+  expect(answer).toMatchObject({ status: 400, errors: [error] });
+  expect(answer.errors?.[0]?.extensions["requestId"]).toBe(answer.headers.get("x-request-id"));
+  const allowed = await send(api, `{ jobs(first: 1) { nodes { ${within} } } }`, {}, member.headers);
+  expect([allowed.status, allowed.errors]).toEqual([200, undefined]);
+});
+
+// A longer message ends the socket before anything reads it.
+const SHORT = LIMITS.filter(([, , over]) => Buffer.byteLength(over) < 120_000);
+
+it.each(SHORT)(
+  "a document over the limit of %s is refused over WebSocket, and the socket lives on",
+  async (_limit, message, over) => {
+    const client = socketOf(api.wsUrl, member);
+    const errorsOf = (selection: string) =>
+      new Promise<unknown>((resolve) => {
+        client.subscribe(
+          { query: `subscription { jobStatusChanged { job { ${selection} } } }` },
+          { next: resolve, error: resolve, complete: () => undefined },
+        );
+      });
+    const refused = (extensions: object, text: unknown) => [
+      expect.objectContaining({ message: text, extensions: expect.objectContaining(extensions) as object }) as object,
+    ];
+    expect(await errorsOf(over)).toEqual(refused({ code }, expect.stringMatching(message)));
+    expect(await errorsOf("nothing")).toEqual(refused({ code: "GRAPHQL_VALIDATION_FAILED" }, expect.any(String)));
+    await client.dispose();
+  },
+);
+
+describe("the cost of an operation", () => {
+  const costOf = async (query: string, variables: Record<string, unknown> = {}) =>
+    Number((await send(api, query, variables, member.headers)).headers.get("x-query-cost"));
+
+  it.each([
+    ["{ __typename }", 0],
+    ["{ viewer { userId dailyJobs { used } } }", 1],
+    ["{ jobs { eventCursor } }", 51],
+    ["{ jobs(first: 200) { nodes { id } } }", 201],
+    ["{ jobs(last: 10, before: null) { nodes { id input output error { code } } } }", 31],
+    ["{ jobs(first: 10) { edges { cursor node { id } } nodes { id } pageInfo { hasNextPage } totalCount } }", 31],
+    ["{ jobs(first: 10) { nodes { events(first: 20) { nodes { actor { id } } } attempts { attempt } } } }", 321],
+    ["{ jobs(first: 10) { nodes { ...more } } } fragment more on Job { events(first: 20) { nodes { version } } }", 221],
+    ["{ jobs(first: 10) { nodes { id events(first: 20) @skip(if: true) { nodes { version } } } } }", 11],
+  ])("counts rows, pages multiplied: %s", async (query, cost) => {
+    expect(await costOf(query)).toBe(cost);
+  });
+
+  it("takes page sizes and lists from the variables", async () => {
+    expect(await costOf("query ($n: Int) { jobs(first: $n) { nodes { id } } }", { n: 7 })).toBe(8);
+    const many = "mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { id input } } }";
+    expect(await costOf(many, { input: Array.from({ length: 9 }, () => ({ jobType: "A" })) })).toBe(18);
+  });
+
+  it("allows what a client asks of a thousand jobs created at once", async () => {
+    const many = `mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { eventCursor jobs { id jobType status
+      priority input output error { code } attempt maxAttempts runAt startedAt finishedAt createdAt updatedAt version } } }`;
+    const other = await api.member();
+    const input = Array.from({ length: 1_000 }, () => ({ jobType: "A" }));
+    const { errors, headers } = await send(api, many, { input }, other.headers);
+    expect([errors, headers.get("x-query-cost"), headers.get("x-query-cost-remaining")]).toEqual([undefined, "3000", "7000"]); // prettier-ignore
+  });
+
+  const COSTLY = "{ jobs(first: 200) { nodes { events(first: 200) { nodes { version } } } } }";
+
+  it("is refused over the limit, with cost and limit, before anything runs", async () => {
+    expect(await send(api, COSTLY, {}, member.headers)).toMatchObject({
+      status: 400,
+      errors: [
+        {
+          message: "An operation may cost 5000, this one costs 40401",
+          extensions: { code: "QUERY_TOO_COMPLEX", cost: 40_401, limit: 5_000 },
+        },
+      ],
+    });
+  });
+
+  it("of a subscription is what one change costs", async () => {
+    const client = socketOf(api.wsUrl, member);
+    const refused = new Promise<unknown>((resolve) => {
+      const query = "subscription { jobStatusChanged { job { a: events(first: 200) { nodes { version } } events(first: 200) { edges { cursor } nodes { version } } } } }";
+      client.subscribe({ query }, { next: resolve, error: resolve, complete: () => undefined });
+    }); // prettier-ignore
+    expect(await refused).toEqual([
+      expect.objectContaining({ extensions: expect.objectContaining({ code: "QUERY_TOO_COMPLEX", cost: 603, limit: 500 }) }),
+    ]); // prettier-ignore
+    await client.dispose();
+  });
+
+  it("is limited by the second for each user, and light operations go through all the same", async () => {
+    const [busy, other] = [await api.member(), await api.member()];
+    const heavy = "{ jobs(first: 200) { nodes { events(first: 20) { nodes { version } } } } }";
+    const answers = await Promise.all(Array.from({ length: 6 }, () => send(api, heavy, {}, busy.headers)));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused[0]?.headers.get("retry-after")).toBe("1");
+    expect(refused[0]?.errors?.[0]?.extensions).toMatchObject({ code: "RATE_LIMITED", cost: 4_401, limit: 10_000 });
+    expect((await send(api, "{ jobs(first: 1) { nodes { id } } }", {}, busy.headers)).status).toBe(200);
+    expect((await send(api, heavy, {}, other.headers)).status).toBe(200);
+  });
+
+  it("of introspection counts too: once is fine, over and over in itself is not", async () => {
+    const { getIntrospectionQuery } = await import("graphql");
+    expect((await send(api, getIntrospectionQuery(), {}, member.headers)).status).toBe(200);
+    const types = "{ types { fields { type { fields { name } } } } }";
+    const twice = await send(api, `{ __schema ${types} }`, {}, member.headers);
+    expect(twice.errors?.[0]?.extensions["code"]).toBe("QUERY_TOO_COMPLEX");
+    // Nobody's, too.
+    expect((await send(api, `{ __schema ${types} }`)).errors?.[0]?.extensions["code"]).toBe("QUERY_TOO_COMPLEX");
+  });
+
+  it("cannot be hidden in fragments: neither by doubling nor by a long chain", async () => {
+    const doubled = many(40, (n) => `fragment F${n} on Query { ...F${n + 1} ...F${n + 1} }`);
+    const chain = many(100, (n) => `fragment C${n} on Query { ...C${n + 1} }`);
+    const fans = many(150, () => `... on Query { ...C0 }`);
+    for (const query of [
+      `{ ...F0 } ${doubled} fragment F40 on Query { __typename }`,
+      `{ ${fans} } ${chain} fragment C100 on Query { __typename }`,
+    ]) {
+      const { errors } = await send(api, query, {}, member.headers);
+      expect(errors?.[0]?.extensions["code"]).toBe("QUERY_TOO_COMPLEX");
+    }
+  });
+});
+
+describe("errors of variables", () => {
+  it("are told ten at most", async () => {
+    const query = "query ($filter: JobFilter) { jobs(filter: $filter) { totalCount } }";
+    const filter = { status: Array.from({ length: 60 }, (_, n) => `S${n}`) };
+    const { status, errors } = await send(api, query, { filter }, member.headers);
+    expect(status).toBe(400);
+    expect(errors?.length).toBeLessThanOrEqual(11);
+  });
+});
