@@ -31,7 +31,9 @@ const json = async (...args: string[]): Promise<unknown> => JSON.parse((await cl
 describe("the command line", () => {
   it("migrates, once", async () => {
     await asSuperuser("drop schema public cascade; create schema public authorization atlas", own.superuserUrl);
-    expect(await json("migrate")).toEqual({ migrated: ["0001-initial", "0002-event-head"] });
+    expect(await json("migrate")).toEqual({
+      migrated: ["0001-initial", "0002-event-head", "0003-event-head-of-the-login"],
+    });
     expect(await cli("migrate")).toMatchObject({ code: 0, stdout: "The database is up to date.\n" });
   });
 

@@ -54,7 +54,9 @@ describe("migrations", () => {
       [1, 2, 3].map(() => Database.connect({ url: own.url, poolSize: 3, log: silent })),
     );
     const ran = await Promise.all(databases.map((database) => migrate(database)));
-    expect(ran.filter((names) => names.length > 0)).toEqual([["0001-initial", "0002-event-head"]]);
+    expect(ran.filter((names) => names.length > 0)).toEqual([
+      ["0001-initial", "0002-event-head", "0003-event-head-of-the-login"],
+    ]);
     expect(await migrate(own.database)).toEqual([]);
     await Promise.all(databases.map((database) => database.close()));
   });
@@ -84,10 +86,10 @@ describe("the installation", () => {
       own.superuserUrl,
     );
     await adoptInstallation(own.database);
-    expect(await offset()).toBe("5000000001");
+    expect(await offset()).toBe(String(5_000_000_000n + (1n << 40n)));
     await own.database.transaction(SYSTEM, (tx) => tx.query("update jobs set status = 'canceled'"));
     const [event] = await asSuperuser(
-      "select position > 5000000001 as later, version from job_events order by position desc limit 1",
+      "select position > 5000000000 + (1::bigint << 40) as later, version from job_events order by position desc limit 1",
       own.superuserUrl,
     );
     expect(event).toEqual({ later: true, version: 2 });

@@ -1,5 +1,6 @@
 import { InitialMigration } from "./0001-initial.js";
 import { EventHeadMigration } from "./0002-event-head.js";
+import { EventHeadOfTheLoginMigration } from "./0003-event-head-of-the-login.js";
 
 /** Every migration, in order. One that has landed is never edited. */
-export const migrations = [InitialMigration, EventHeadMigration];
+export const migrations = [InitialMigration, EventHeadMigration, EventHeadOfTheLoginMigration];
