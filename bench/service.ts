@@ -62,7 +62,7 @@ export async function openService() {
       await client.end();
     },
     async close() {
-      await api.graphql.close();
+      await api.graphql.closeSockets();
       await server.close(1_000);
       await api.close();
       await hints.close();

@@ -60,6 +60,7 @@ export async function createApi({ config, database, hints, rules, log }: ApiOpti
     tail,
     graphql,
     async close() {
+      await graphql.close();
       memberships.close();
       await tail.close();
     },

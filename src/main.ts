@@ -74,7 +74,7 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     return {
       async stop() {
         server.failReadiness();
-        await api?.graphql.close();
+        await api?.graphql.closeSockets();
         await Promise.all([server.close(config.shutdownGraceMs), worker?.drain()]);
         await close();
       },
@@ -95,7 +95,7 @@ async function main(): Promise<void> {
   process.on("uncaughtException", die);
   process.on("unhandledRejection", die);
 
-  const service = await start(config, log);
+  const service = start(config, log);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, "shutting down; another signal ends at once");
     const begunAt = performance.now();
@@ -105,9 +105,11 @@ async function main(): Promise<void> {
         if (performance.now() - begunAt > SAME_SIGNAL_MS) process.exit(1);
       });
     }
-    service.stop().then(() => process.exit(0), die);
+    // One that comes while the service still starts waits for that: what has been opened is closed in order.
+    service.then((started) => started.stop()).then(() => process.exit(0), die);
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
+  await service;
 }
 
 main().catch((error: unknown) => {

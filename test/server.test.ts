@@ -62,6 +62,7 @@ async function serve(
           signIn: (_request, _response, next) => next(),
           middleware: graphql,
           serveWebSocket: () => undefined,
+          closeSockets: () => Promise.resolve(),
           close: () => Promise.resolve(),
         },
       },

@@ -63,6 +63,11 @@ export class MembershipWatch {
     return stop;
   }
 
+  /** How many streams are followed. */
+  get size(): number {
+    return this.followed.size;
+  }
+
   close(): void {
     clearInterval(this.timer);
   }

@@ -1,4 +1,5 @@
 import { EventEmitter } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import type { Logger } from "../log.js";
 
@@ -22,6 +23,7 @@ const HINTS: readonly Hint[] = ["queued", "canceling", "events"];
 const SEND_INTERVAL_MS = 20;
 const PING_INTERVAL_MS = 10_000;
 const PING_TIMEOUT_MS = 5_000;
+const CLOSE_BOUND_MS = 1_000;
 const RECONNECT_MIN_MS = 250;
 const RECONNECT_MAX_MS = 10_000;
 
@@ -80,7 +82,9 @@ class DatabaseHints extends LocalHints {
     for (const timer of [this.sendTimer, this.pingTimer, this.reconnectTimer]) if (timer !== null) clearTimeout(timer);
     this.flush();
     await this.asking;
-    await this.client?.end().catch(() => undefined);
+    // A server that hangs says no farewell.
+    const ended = this.client?.end().catch(() => undefined);
+    await Promise.race([ended, sleep(CLOSE_BOUND_MS, undefined, { ref: false })]);
     await super.close();
   }
 

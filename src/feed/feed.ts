@@ -105,7 +105,7 @@ export class Feed {
     while (!queue.closed) {
       try {
         return await this.database.transaction({ role: "feed" }, (tx) =>
-          readEvents(tx, { after, tenantId, limit: REPLAY_BATCH }),
+          readUnexpired(tx, this.cursors, { after, tenantId, limit: REPLAY_BATCH }),
         );
       } catch (error) {
         if (!(error instanceof AtlasError && error.code === "unavailable")) throw error;
@@ -117,10 +117,25 @@ export class Feed {
 }
 
 /**
+ * Reads a tenant's events after a place, or refuses a place that retention has passed, also in the meantime.
+ * @throws AtlasError `cursor_expired`
+ */
+export async function readUnexpired(
+  tx: Transaction,
+  cursors: Cursors,
+  part: { after: Position; tenantId: string; limit: number },
+): Promise<JobEvent[]> {
+  const events = await readEvents(tx, part);
+  // Looked at after the reading: each statement has a snapshot of its own.
+  await refuseExpired(tx, cursors, part.tenantId, part.after);
+  return events;
+}
+
+/**
  * Refuses a place in the events that retention has passed.
  * @throws AtlasError `cursor_expired`, with the `headCursor` from which the transaction's data can be followed
  */
-export async function refuseExpired(
+async function refuseExpired(
   tx: Transaction,
   cursors: Cursors,
   tenantId: string,

@@ -52,7 +52,9 @@ export interface GraphqlServer {
   middleware: RequestHandler;
   /** Serves subscriptions on the upgrade requests of an HTTP server. */
   serveWebSocket(server: Server): void;
-  /** Closes the sockets with 1001, then lets no more operation start. */
+  /** Closes the sockets with 1001 and takes no more. */
+  closeSockets(): Promise<void>;
+  /** Once the server has drained: no more operation can start. */
   close(): Promise<void>;
 }
 
@@ -95,10 +97,8 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
     signIn: before,
     middleware,
     serveWebSocket: (server) => sockets.serve(server),
-    async close() {
-      await sockets.close();
-      await apollo.stop();
-    },
+    closeSockets: () => sockets.close(),
+    close: () => apollo.stop(),
   };
 }
 
@@ -116,7 +116,10 @@ function signIn(authenticator: Authenticator, production: boolean): RequestHandl
       const asking = response.locals["asking"] as Asking;
       const { viewer, leave } = await authenticator.enter(credentialsOf(request.headers), asking, gone.signal);
       response.once("close", leave);
-      if (gone.signal.aborted) leave();
+      if (gone.signal.aborted) {
+        leave();
+        return;
+      }
       response.locals["viewer"] = viewer;
     } catch (error) {
       if (production) throw error;

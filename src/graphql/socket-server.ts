@@ -45,6 +45,8 @@ interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
   viewer?: Viewer;
   /** Names the connection in logs and errors. */
   requestId?: string;
+  /** The ids of operations that are not over. */
+  operations?: Set<string>;
 }
 /** An `ExecutionResult`, whose own type is at odds with exact optional properties. */
 interface Result {
@@ -83,15 +85,20 @@ export class SocketServer {
     perMessageDeflate: false,
     handleProtocols,
   });
+  private closing: Promise<void> | null = null;
   private readonly served: { dispose(): void | Promise<void> };
 
   constructor(private readonly options: SocketServerOptions) {
     const serverOptions: ServerOptions<Record<string, unknown> | undefined, SocketExtra> = {
       connectionInitWaitTimeout: INIT_TIMEOUT_MS,
       onConnect: (context) => this.connect(context),
-      onSubscribe: (context, _id, payload) => this.prepare(context, payload),
-      onOperation: (_context, _id, _payload, _args, result) =>
-        Symbol.asyncIterator in result ? withoutThrowing(result) : undefined,
+      onSubscribe: (context, id, payload) => this.begin(context, id, payload),
+      onOperation: ({ extra }, id, _payload, _args, result) => {
+        const over = (): void => void extra.operations?.delete(id);
+        if (Symbol.asyncIterator in result) return withoutThrowing(result, over);
+        over();
+        return undefined;
+      },
       onNext: ({ extra }, _id, _payload, _args, result) => this.formatted(result, extra.requestId ?? ""),
       onError: ({ extra }, _id, _payload, errors) => this.formattedErrors(errors, extra.requestId ?? ""),
     };
@@ -123,17 +130,23 @@ export class SocketServer {
     });
   }
 
-  /** Closes every socket with 1001; one that does not answer is cut off. */
-  async close(): Promise<void> {
+  /** Closes every socket with 1001 and takes no more; one that does not answer is cut off. */
+  close(): Promise<void> {
+    return (this.closing ??= this.end());
+  }
+
+  private async end(): Promise<void> {
     const clients = [...this.sockets.clients];
     for (const client of clients) client.close(1001, "Shutting down");
     const gone = Promise.all(clients.map((client) => new Promise((resolve) => client.once("close", resolve))));
     await Promise.race([gone, sleep(CLOSE_BOUND_MS, undefined, { ref: false })]);
-    for (const client of clients) client.terminate();
+    // One whose upgrade was under way may have come meanwhile.
+    for (const client of this.sockets.clients) client.terminate();
     await this.served.dispose();
   }
 
   private refusalOf({ url, headers }: IncomingMessage): string | null {
+    if (this.closing !== null) return "503 Service Unavailable";
     if ((url ?? "").split("?")[0] !== PATH) return "404 Not Found";
     const { origin, host } = headers;
     const { corsOrigins } = this.options.config;
@@ -169,17 +182,37 @@ export class SocketServer {
     }
   }
 
+  /**
+   * Begins an operation, unless one with its id is not over: graphql-ws keeps one stream for each id, and would lose sight
+   * of the other.
+   */
+  private async begin(
+    context: SocketContext,
+    id: string,
+    payload: SubscribePayload,
+  ): Promise<ExecutionArgs | readonly GraphQLError[]> {
+    const { extra } = context;
+    const operations = (extra.operations ??= new Set());
+    if (operations.has(id)) {
+      extra.socket.close(4409, "An operation with this id is not over");
+      return [new GraphQLError("An operation with this id is not over", CLIENTS_FAULT)];
+    }
+    if (operations.size >= MAX_OPERATIONS) {
+      const message = `A socket may have ${MAX_OPERATIONS} operations`;
+      return [asGraphqlError(new AtlasError("rate_limit_exceeded", message))];
+    }
+    operations.add(id);
+    const prepared = await this.prepare(context, payload);
+    if (Array.isArray(prepared)) operations.delete(id);
+    return prepared;
+  }
+
   /** The same rules as HTTP's; a bad document fails its operation and leaves the socket open. */
   private async prepare(
-    { extra, subscriptions }: SocketContext,
+    { extra }: SocketContext,
     { query, variables, operationName }: SubscribePayload,
   ): Promise<ExecutionArgs | readonly GraphQLError[]> {
     const { schema, costLimit, jobs, events, members } = this.options;
-    if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
-      return [
-        new GraphQLError(`A socket may have ${MAX_OPERATIONS} operations`, { extensions: { code: "RATE_LIMITED" } }),
-      ];
-    }
     try {
       const document = readDocument(query);
       const faults = validate(schema, document);
@@ -233,22 +266,31 @@ export class SocketServer {
 /**
  * A stream that throws would close the socket: what it throws becomes its last result. No generator, since the `return`
  * of one waits for a pending `next`.
+ * @param over called when it has ended, however it did.
  */
-function withoutThrowing(stream: AsyncIterable<Result>): AsyncIterableIterator<Result> {
+function withoutThrowing(stream: AsyncIterable<Result>, over: () => void): AsyncIterableIterator<Result> {
   const results = stream[Symbol.asyncIterator]();
   let failed = false;
+  const ended = (): IteratorResult<Result> => {
+    over();
+    return { done: true, value: undefined };
+  };
   const safe: AsyncIterableIterator<Result> = {
     async next() {
-      if (failed) return { done: true, value: undefined };
+      if (failed) return ended();
       try {
-        return await results.next();
+        const result = await results.next();
+        return result.done === true ? ended() : result;
       } catch (error) {
         failed = true;
         const originalError = error instanceof Error ? error : new Error(String(error));
         return { done: false, value: { errors: [new GraphQLError("The stream failed", { originalError, path: [] })] } };
       }
     },
-    return: async () => (await results.return?.()) ?? { done: true, value: undefined },
+    async return() {
+      await results.return?.();
+      return ended();
+    },
     [Symbol.asyncIterator]: () => safe,
   };
   return safe;

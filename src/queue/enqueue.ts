@@ -70,4 +70,6 @@ from jsonb_to_recordset($5::jsonb) as new (
   "idempotencyKey" text
 )
 where exists (select from usage)
+-- Two creates that share keys wait for one another in the same order, and so not for ever.
+order by new."idempotencyKey"
 returning *`;

@@ -43,6 +43,11 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
       const unfollow = memberships.follow(viewer, (why) => ending.abort(ENDS[why]()));
       response.once("close", unfollow);
       const changes = await events.changes(viewer, filterOf(request), cursorOf(request));
+      // The listeners of a reader who has left already would never be called.
+      if (response.destroyed) {
+        await changes.return?.();
+        return;
+      }
       leaveEarly(response);
       const writer = new EventStreamWriter(response);
       const end = (): void => {

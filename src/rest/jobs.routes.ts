@@ -50,7 +50,8 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
       const { value: job } = await jobs.create(viewerOf(response), createBody(request), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
       );
-      response.json({ ok: true, id: job.id, status: job.status });
+      // A create sent again may find its job anywhere.
+      response.json({ ok: true, id: job.id, status: statusName(job.status, legacyStatusNames) });
     })
     .all(onlyMethods("POST"));
 

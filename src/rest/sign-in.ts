@@ -23,7 +23,11 @@ export function signIn(
       gone.signal,
     );
     response.once("close", leave);
-    if (gone.signal.aborted) leave();
+    // Nobody waits for an answer, and nobody would hear of a later close.
+    if (gone.signal.aborted) {
+      leave();
+      return;
+    }
     Object.assign(response.locals, { viewer, leave });
     next();
   };

@@ -1,7 +1,7 @@
 import type { Viewer } from "../auth/viewer.js";
 import type { Database } from "../database/database.js";
 import type { Cursors } from "../feed/cursors.js";
-import { type Feed, refuseExpired } from "../feed/feed.js";
+import { type Feed, readUnexpired } from "../feed/feed.js";
 import { startOf } from "../feed/position.js";
 import { readEvents } from "../feed/read-events.js";
 import type { JobStatus } from "../queue/job.js";
@@ -116,8 +116,11 @@ export class EventService {
     const { tenantId } = viewer;
     const from = after == null ? null : this.cursors.readEvent(tenantId, after);
     return this.database.transaction({ role: "api", tenantId, actor: "system" }, async (tx) => {
-      await refuseExpired(tx, this.cursors, tenantId, from);
-      const found = await readEvents(tx, { after: from ?? startOf(0n), tenantId, limit: size + 1 });
+      const part = { tenantId, limit: size + 1 };
+      // Without a cursor it begins with what is kept.
+      const found = await (from === null
+        ? readEvents(tx, { ...part, after: startOf(0n) })
+        : readUnexpired(tx, this.cursors, { ...part, after: from }));
       const events = found.slice(0, size).map((event) => this.toChange(viewer, event));
       const hasNextPage = found.length > size;
       const eventCursor =

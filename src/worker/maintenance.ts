@@ -77,10 +77,7 @@ export class Maintenance {
       {
         name: "fold_counts",
         everyMs: intervals.foldMs,
-        take: async () => {
-          await this.transact(foldCounts);
-          return false;
-        },
+        take: () => this.transact(foldCounts),
       },
       {
         name: "prune",

@@ -118,8 +118,8 @@ export class Worker {
     const jobs = await database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
       claim(tx, { workerId: this.id, jobTypes: [...handlers.keys()], limit }),
     );
-    // Too late for a worker that has ended: they are rescued once it has signed off.
-    if (this.over.signal.aborted) return 0;
+    // Too late for a worker that has ended, or whose jobs others may have by now: they are rescued, or handed back.
+    if (this.over.signal.aborted || this.beat.silent) return 0;
     for (const job of jobs) {
       const attempt = new Attempt(job, this.id, this.log);
       void this.attempts.add(attempt, this.execute(attempt)).then(() => this.loop.wake());

@@ -53,6 +53,43 @@ describe("an idempotency key", () => {
     expect(await used()).toBe(1);
   });
 
+  it("makes one set of jobs of two members' batches that name the same keys in another order", async () => {
+    const many = `mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { id } } }`;
+    const [one, other] = [await api.member(), await api.member()];
+    await asSuperuser(
+      `insert into tenant_members (tenant_id, user_id, seat) values ('${one.tenantId}', '${other.userId}', 'enterprise')`,
+      api.own.superuserUrl,
+    );
+    const colleague = { ...other, headers: { ...other.headers, "x-tenant-id": one.tenantId } };
+    for (let round = 0; round < 3; round += 1) {
+      const input = Array.from({ length: 500 }, (_, n) => ({ jobType: "A", idempotencyKey: `${round}-${n}` }));
+      const [first, second] = await Promise.all([
+        ask<{ jobs: { id: string }[] }>(api, one, many, { input }),
+        ask<{ jobs: { id: string }[] }>(api, colleague, many, { input: input.toReversed() }),
+      ]);
+      expect(second.jobs.toReversed()).toEqual(first.jobs);
+    }
+  });
+
+  it("tells REST where its job has got to, in the old words if these are asked for", async () => {
+    const legacy = await startApi({ legacyStatusNames: true }, api.own);
+    const create = async () => {
+      const headers = { ...member.headers, "idempotency-key": "old" };
+      const body = JSON.stringify({ jobType: "A" });
+      const response = await fetch(`${legacy.url}/v1/jobs`, { method: "POST", headers, body });
+      return (await response.json()) as { id: string; status: string };
+    };
+    const { id, status } = await create();
+    expect(status).toBe("queued");
+    await asSuperuser(
+      `update jobs set status = 'running', attempt = 1, worker_id = gen_random_uuid() where id = '${id}';
+       update jobs set status = 'completed' where id = '${id}'`,
+      api.own.superuserUrl,
+    );
+    expect(await create()).toMatchObject({ id, status: "succeeded" });
+    await legacy.close();
+  });
+
   it("returns the job also once the day is used up, and wherever the job has got to", async () => {
     const { id } = await post("early", { jobType: "A" });
     for (let n = 1; n < 10; n += 1) await post(`other-${n}`, { jobType: "A" });

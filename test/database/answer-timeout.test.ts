@@ -1,4 +1,5 @@
 import { Database } from "../../src/database/database.js";
+import { openHints } from "../../src/database/hints.js";
 import { asSuperuser, createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
 import { type DatabaseProxy, openDatabaseProxy } from "../support/database-proxy.js";
 import { until } from "../support/until.js";
@@ -79,4 +80,16 @@ it("lets what the owner does, such as migrations, take as long as it takes", asy
     orm.em.fork().execute(`select 'done' as work from pg_sleep(${(4 * ANSWER_TIMEOUT_MS) / 1000})`),
   );
   expect(await slow).toEqual([{ work: "done" }]);
+});
+
+describe("hints", () => {
+  it("are closed also while the server hangs", async () => {
+    const connected = Promise.withResolvers<void>();
+    const hints = openHints(proxy.url, silent);
+    // Told to whoever listens as soon as the connection does.
+    hints.on("events", connected.resolve);
+    await connected.promise;
+    proxy.set("hang");
+    await expect(hints.close()).resolves.toBeUndefined();
+  });
 });

@@ -99,6 +99,19 @@ describe("the feed", () => {
     await stream.return?.();
   });
 
+  it("says so when retention passes a reader, instead of going on after the gap", async () => {
+    const after = await headCursor();
+    await insert(1200);
+    const stream = await feed.subscribe({ tenantId, after, accepts: all });
+    await take(stream, 1);
+    await asSuperuser("update job_events set occurred_at = now() - interval '40 days'", own.superuserUrl);
+    while ((await own.database.transaction(SYSTEM, (tx) => prune(tx, 30))).more);
+    await expect(take(stream, 1200)).rejects.toMatchObject({
+      code: "cursor_expired",
+      extensions: { headCursor: expect.any(String) },
+    });
+  });
+
   it("gives no subscriber another tenant's events", async () => {
     const stream = await feed.subscribe({ tenantId, after: null, accepts: all });
     await insert(50, other);

@@ -79,16 +79,16 @@ describe("the cost of an operation", () => {
 
   it("takes page sizes and lists from the variables", async () => {
     expect(await costOf("query ($n: Int) { jobs(first: $n) { nodes { id } } }", { n: 7 })).toBe(8);
-    const many = "mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { id input } } }";
-    expect(await costOf(many, { input: Array.from({ length: 9 }, () => ({ jobType: "A" })) })).toBe(18);
+    const create = "mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { id input } } }";
+    expect(await costOf(create, { input: Array.from({ length: 9 }, () => ({ jobType: "A" })) })).toBe(18);
   });
 
   it("allows what a client asks of a thousand jobs created at once", async () => {
-    const many = `mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { eventCursor jobs { id jobType status
+    const create = `mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { eventCursor jobs { id jobType status
       priority input output error { code } attempt maxAttempts runAt startedAt finishedAt createdAt updatedAt version } } }`;
     const other = await api.member();
     const input = Array.from({ length: 1_000 }, () => ({ jobType: "A" }));
-    const { errors, headers } = await send(api, many, { input }, other.headers);
+    const { errors, headers } = await send(api, create, { input }, other.headers);
     expect([errors, headers.get("x-query-cost"), headers.get("x-query-cost-remaining")]).toEqual([undefined, "3000", "7000"]); // prettier-ignore
   });
 

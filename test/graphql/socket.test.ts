@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { randomUUID } from "node:crypto";
+import net from "node:net";
 import { WebSocket } from "ws";
 import { startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { ask } from "../support/graphql.js";
 import { until } from "../support/until.js";
-import { watch } from "../support/watch.js";
+import { socketOf, watch } from "../support/watch.js";
 
 let api: TestApi;
 let member: TestMember;
@@ -90,6 +91,115 @@ describe("the socket", () => {
     await until(() => ending.tail.size === 1);
     await ending.close();
     expect(await closed).toMatchObject({ code: 1001, reason: "Shutting down" });
+  });
+
+  it("keeps nothing of clients who leave while they sign in", async () => {
+    for (let n = 0; n < 20; n += 1) {
+      const socket = open();
+      await once(socket, "open");
+      const payload = { authorization: `Bearer ${member.token}`, "x-tenant-id": member.tenantId };
+      socket.send(JSON.stringify({ type: "connection_init", payload }));
+      for (let turn = 0; turn < n; turn += 1) await new Promise(setImmediate);
+      socket.terminate();
+    }
+    expect(await connect({ authorization: `Bearer ${member.token}`, "x-tenant-id": member.tenantId })).toBe(
+      "acknowledged",
+    );
+    await until(() => api.memberships.size === 0);
+  });
+
+  it("closes with 4409 for an id whose operation is not over, and keeps nothing of either", async () => {
+    const socket = open();
+    await once(socket, "open");
+    const say = (message: object) => socket.send(JSON.stringify(message));
+    say({
+      type: "connection_init",
+      payload: { authorization: `Bearer ${member.token}`, "x-tenant-id": member.tenantId },
+    });
+    await once(socket, "message");
+    const payload = { query: "subscription { jobStatusChanged { cursor } }" };
+    const closed = once(socket, "close");
+    for (let n = 0; n < 10; n += 1) {
+      say({ id: "1", type: "subscribe", payload });
+      say({ id: "1", type: "complete" });
+    }
+    expect((await closed)[0]).toBe(4409);
+    await until(() => api.tail.size === 0 && api.memberships.size === 0);
+  });
+
+  it("takes so many operations at once, and another when one is over", async () => {
+    const client = socketOf(api.wsUrl, member);
+    const query = "subscription { jobStatusChanged { cursor } }";
+    const refusals: unknown[] = [];
+    const begin = () =>
+      client.subscribe({ query }, { next: () => 0, error: (error) => refusals.push(error), complete: () => 0 });
+    const stops = Array.from({ length: 100 }, begin);
+    await until(() => api.tail.size === 100);
+    begin();
+    await until(() => refusals.length === 1);
+    expect(refusals[0]).toMatchObject([{ extensions: { code: "RATE_LIMITED" } }]);
+    stops[0]?.();
+    await until(() => api.tail.size === 99);
+    begin();
+    await until(() => api.tail.size === 100);
+    await client.dispose();
+    await until(() => api.tail.size === 0);
+  });
+
+  it("takes so many sockets of a user and of a tenant, and another when one is gone", async () => {
+    const few = await startApi({ streamsPerUser: 2, streamsPerTenant: 3 }, api.own);
+    const colleague = await few.member();
+    await asSuperuser(
+      `insert into tenant_members (tenant_id, user_id) values ('${member.tenantId}', '${colleague.userId}')`,
+      api.own.superuserUrl,
+    );
+    const closes: unknown[] = [];
+    const join = (token: string) => {
+      const { client } = watch(few.wsUrl, { ...member, token });
+      client.on("closed", (event) => closes.push((event as { code: number }).code));
+      return client;
+    };
+    const first = join(member.token);
+    join(member.token);
+    await until(() => few.tail.size === 2);
+    join(member.token);
+    await until(() => closes.length === 1);
+    const events = await fetch(`${few.url}/v1/jobs/events`, { headers: member.headers });
+    expect([closes, events.status, ((await events.json()) as { error: string }).error]).toEqual([
+      [4429],
+      429,
+      "rate_limit_exceeded",
+    ]);
+    join(colleague.token);
+    await until(() => few.tail.size === 3);
+    join(colleague.token);
+    await until(() => closes.length === 2);
+    await first.dispose();
+    await until(() => few.memberships.size === 2);
+    join(member.token);
+    await until(() => few.tail.size === 3);
+    await few.close();
+  });
+
+  it("is refused while the service shuts down, which lasts no longer for clients that do not answer", async () => {
+    const ending = await startApi({}, api.own);
+    const upgrade = async () => {
+      const socket = net.connect(ending.port, "127.0.0.1");
+      await once(socket, "connect");
+      socket.write(
+        "GET /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n",
+      );
+      const [answer] = (await once(socket, "data")) as [Buffer];
+      // Whoever does not read does not answer a close.
+      socket.pause().on("error", () => undefined);
+      return String(answer).split("\r\n")[0];
+    };
+    expect(await upgrade()).toBe("HTTP/1.1 101 Switching Protocols");
+    const closed = ending.graphql.closeSockets();
+    expect(await upgrade()).toBe("HTTP/1.1 503 Service Unavailable");
+    await closed;
+    await ending.close();
   });
 
   it("gives a subscription back when the client completes it", async () => {

@@ -146,6 +146,23 @@ describe("GET /v1/jobs/events", () => {
     expect(api.tail.size).toBe(0);
   });
 
+  it("keeps nothing of readers who leave before it has begun", async () => {
+    const { authorization = "", "x-tenant-id": tenant = "" } = member.headers;
+    for (let n = 0; n < 20; n += 1) {
+      const socket = net.connect(api.port, "127.0.0.1");
+      await once(socket, "connect");
+      socket.write(
+        `GET /v1/jobs/events HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nx-tenant-id: ${tenant}\r\n\r\n`,
+      );
+      for (let turn = 0; turn < n; turn += 1) await new Promise(setImmediate);
+      socket.destroy();
+    }
+    // All of them have been dealt with once one that came later has its answer.
+    const reader = await readEventStream(api, member.headers);
+    reader.stop();
+    await until(() => api.tail.size === 0 && api.memberships.size === 0);
+  });
+
   it("ends at a shutdown, and holds it up no longer", async () => {
     const reader = await readEventStream(api, member.headers);
     await api.server.close(60_000);

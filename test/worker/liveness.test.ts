@@ -1,9 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
+import type { Database, Session, Transaction } from "../../src/database/database.js";
 import type { StopReason } from "../../src/worker/stop-reason.js";
 import type { WorkerOptions } from "../../src/worker/worker.js";
 import { asSuperuser } from "../support/database.js";
+import { openDatabaseProxy } from "../support/database-proxy.js";
 import { until } from "../support/until.js";
 import { createRig, gate, MUTE, type Rig, untilStopped } from "./rig.js";
 
@@ -48,6 +50,44 @@ describe("a worker that falls silent", () => {
     rig.work({ B: () => null });
     expect(await rig.finished(id)).toMatchObject({ status: "failed", attempt: 1, error: { code: "worker_lost" } });
     open(null);
+  });
+
+  it("begins no job whose claim is answered only then", async () => {
+    const proxy = await openDatabaseProxy(rig.url);
+    const answered = Promise.withResolvers<void>();
+    let late = false;
+    const database = Object.assign(Object.create(rig.database) as Database, {
+      transaction: async <T>(session: Session, work: (tx: Transaction) => Promise<T>): Promise<T> => {
+        const result = await rig.database.transaction(session, work);
+        if (late && Array.isArray(result) && result.length > 0) await answered.promise;
+        return result;
+      },
+    });
+    const runs: string[] = [];
+    const silenced = rig.work(
+      {
+        A: (_, { attempt }) => void runs.push(`silent ${attempt}`),
+        AFTERWARDS: () => void runs.push("afterwards"),
+      },
+      { database, databaseUrl: proxy.url, hints: rig.otherHints() },
+    );
+    await until(async () => (await rig.rows("select from workers where id = $1", [silenced.id])).length === 1);
+    late = true;
+    const id = await rig.enqueue("A");
+    await rig.jobThat(id, "is claimed", ({ status }) => status === "running");
+    proxy.set("hang");
+    const { handler, started, open } = gate();
+    rig.work({ A: (...given) => (runs.push(`other ${given[1].attempt}`), handler(...given)) });
+    await started;
+    late = false;
+    answered.resolve();
+    proxy.set("there");
+    await rig.finished(await rig.enqueue("AFTERWARDS"));
+    expect(runs).toEqual(["other 2", "afterwards"]);
+    open(null);
+    await rig.finished(id);
+    await silenced.drain();
+    await proxy.close();
   });
 
   it("cannot end, fail or checkpoint a job that it has lost", async () => {
