@@ -10,8 +10,9 @@ const MAX_CURSOR_CHARACTERS = 100;
 type CursorKind = "event" | "page" | "version" | "member";
 
 /**
- * Makes and reads cursors: opaque to clients, authenticated with the installation's key, bound to a tenant, and the
- * same each time for the same place.
+ * Makes and reads cursors: hidden from clients and authenticated with the installation's key, bound to a tenant, and the
+ * same each time for the same place. Hidden, since positions and ids count every tenant's events: from two cursors that
+ * can be read, one tenant would learn how much all others did in between.
  */
 export class Cursors {
   constructor(private readonly key: Buffer) {}
@@ -77,19 +78,29 @@ export class Cursors {
   }
 
   private seal(kind: CursorKind, tenantId: string, payload: Buffer): string {
-    return Buffer.concat([payload, this.mac(kind, tenantId, payload)]).toString("base64url");
+    const mac = this.mac(kind, tenantId, payload);
+    return Buffer.concat([this.mask(payload, mac), mac]).toString("base64url");
   }
 
   private open(kind: CursorKind, tenantId: string, cursor: string, payloadBytes: number): Buffer {
     const sealed = cursor.length > MAX_CURSOR_CHARACTERS ? Buffer.alloc(0) : Buffer.from(cursor, "base64url");
-    const payload = sealed.subarray(0, payloadBytes);
     const mac = sealed.subarray(payloadBytes);
+    const payload = this.mask(sealed.subarray(0, payloadBytes), mac);
     // A text that decodes alike is not the cursor that we gave out.
     const canonical = sealed.toString("base64url") === cursor;
     if (!canonical || mac.length !== MAC_BYTES || !timingSafeEqual(mac, this.mac(kind, tenantId, payload))) {
       throw new AtlasError("invalid_cursor", "The cursor is not one of this tenant's");
     }
     return payload;
+  }
+
+  /**
+   * Hides a payload, or shows a hidden one: a synthetic IV (RFC 5297), whose key stream depends on the MAC and so on all
+   * that the MAC covers. A payload is shorter than one hash. No kind of cursor begins like the text that tells it from a MAC.
+   */
+  private mask(payload: Buffer, mac: Buffer): Buffer {
+    const stream = createHmac("sha256", this.key).update("mask:").update(mac).digest();
+    return Buffer.from(payload.map((byte, index) => byte ^ (stream[index] ?? 0)));
   }
 
   private mac(kind: CursorKind, tenantId: string, payload: Buffer): Buffer {
