@@ -308,13 +308,19 @@ function asClientsFault(error: GraphQLError): GraphQLError {
   });
 }
 
-/** The parameters as headers: names in any case, also one level down, where GraphiQL puts them. */
+/**
+ * The parameters as headers: names in any case, also one level down, where GraphiQL puts them. What is given twice arrives
+ * as HTTP's does, comma-separated: two tenants are two, however their names are spelled.
+ */
 function headersOf(parameters: Record<string, unknown> | undefined): Record<string, string> {
   const nested = parameters?.["headers"];
-  const all = { ...(typeof nested === "object" ? nested : null), ...parameters };
-  return Object.fromEntries(
-    Object.entries(all)
-      .filter((entry): entry is [string, string] => typeof entry[1] === "string")
-      .map(([name, value]) => [name.toLowerCase(), value]),
-  );
+  const headers = new Map<string, Set<string>>();
+  for (const given of [parameters ?? {}, typeof nested === "object" ? (nested ?? {}) : {}]) {
+    for (const [name, value] of Object.entries(given)) {
+      if (typeof value !== "string") continue;
+      const key = name.toLowerCase();
+      headers.set(key, (headers.get(key) ?? new Set()).add(value));
+    }
+  }
+  return Object.fromEntries(Array.from(headers, ([name, values]) => [name, [...values].join(", ")]));
 }

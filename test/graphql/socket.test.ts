@@ -46,6 +46,7 @@ describe("the socket", () => {
     ["a bad token", { authorization: "Bearer x", "x-tenant-id": randomUUID() }, "4401 Unauthorized"],
     ["no tenant", { authorization: `Bearer ${tokenOf(randomUUID())}` }, "4400 Name the tenant in x-tenant-id"],
     ["a tenant id that is no UUID", { authorization: `Bearer ${tokenOf(randomUUID())}`, "x-tenant-id": "acme" }, "4400 x-tenant-id must be one UUID"],
+    ["two tenants, spelled in two ways", { authorization: `Bearer ${tokenOf(randomUUID())}`, "x-tenant-id": randomUUID(), "X-Tenant-Id": randomUUID() }, "4400 x-tenant-id must be one UUID"],
     ["no membership", { authorization: `Bearer ${tokenOf(randomUUID())}`, "x-tenant-id": randomUUID() }, "4403 Forbidden"],
   ])("closes for %s", async (_what, payload, close) => {
     expect(await connect(payload)).toBe(close);
