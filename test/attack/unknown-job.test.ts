@@ -1,0 +1,90 @@
+import { randomUUID } from "node:crypto";
+import pg from "pg";
+import { createSchema } from "../../src/graphql/schema.js";
+import { startApi, type TestApi } from "../support/api.js";
+import { attackPoints, documentFor, rootFields } from "./documents.js";
+import { exchange } from "./exchange.js";
+import type { Request } from "./routes.js";
+import type { World } from "./rows.js";
+import { ROUTES } from "./verdicts.js";
+import { createWorld, fillFor } from "./world.js";
+
+const schema = await createSchema();
+
+let api: TestApi;
+let world: World;
+beforeAll(async () => {
+  api = await startApi();
+  world = await createWorld(api);
+});
+afterAll(() => api.close());
+
+/** The text of every statement sent to PostgreSQL while `work` runs. */
+async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
+  const statements: string[] = [];
+  const { query } = pg.Client.prototype;
+  const noting = function (this: pg.Client, ...args: unknown[]): unknown {
+    const [asked] = args as [string | { text: string }];
+    statements.push(typeof asked === "string" ? asked : asked.text);
+    return Reflect.apply(query, this, args);
+  };
+  pg.Client.prototype.query = noting as typeof query;
+  await work();
+  pg.Client.prototype.query = query;
+  return statements;
+}
+
+/** All that an answer about a job shows of itself: what it says, and what was done for it. */
+async function traitsOf(request: Request, jobId: string) {
+  const { authorization, "x-tenant-id": tenantId } = world.attacker.member.headers;
+  const headers = { ...request.headers, authorization: authorization!, "x-tenant-id": tenantId!, "x-request-id": "same" }; // prettier-ignore
+  let traits = {};
+  const statements = await statementsOf(async () => {
+    const { status, headers: answered, received } = await exchange(api, { ...request, headers });
+    const { date: _, ...rest } = answered;
+    traits = { status, headers: rest, body: received.split("\n").slice(1).join("\n").replaceAll(jobId, "id") };
+  });
+  return { ...traits, statements: statements.map((statement) => statement.replaceAll(jobId, "id")) };
+}
+
+const byField = ["query", "mutation"].flatMap((kind) =>
+  rootFields(schema, kind as "query").flatMap((root) =>
+    attackPoints(schema, root)
+      .filter(({ takes }) => takes === "jobId")
+      .map(({ point }) => ({
+        name: point,
+        requestFor: (id: string): Request => ({
+          method: "POST",
+          path: "/graphql",
+          body: documentFor(schema, root, fillFor(world.attacker, world.attacker.jobs, { point, value: id })),
+        }),
+      })),
+  ),
+);
+const byRoute = Object.entries(ROUTES).flatMap(([name, route]) => {
+  if (!name.includes(":id") || !("requests" in route)) return [];
+  const requestFor = (id: string): Request =>
+    [...route.requests({ ...world.victim, named: { ...world.victim.named, jobId: [id] } })][0]!;
+  const head = {
+    name: name.replace("GET", "HEAD"),
+    requestFor: (id: string) => ({ ...requestFor(id), method: "HEAD" }),
+  };
+  return name.startsWith("GET") ? [{ name, requestFor }, head] : [{ name, requestFor }];
+});
+
+describe.each([...byField, ...byRoute])("$name", ({ requestFor }) => {
+  it("answers for another tenant's job as for one that does not exist, with the same statements", async () => {
+    const unknown = randomUUID();
+    const expected = await traitsOf(requestFor(unknown), unknown);
+    expect(expected.statements.length).toBeGreaterThan(2);
+    for (const id of world.victim.named.jobId) expect(await traitsOf(requestFor(id), id)).toEqual(expected);
+  });
+});
+
+it("tells the statements of a job that exists from those of one that does not", async () => {
+  const { requestFor } = byRoute.find(({ name }) => name === "DELETE /v1/jobs/:id")!;
+  const unknown = randomUUID();
+  const { queued } = world.attacker.jobs;
+  const { statements } = await traitsOf(requestFor(queued), queued);
+  expect(statements).not.toEqual((await traitsOf(requestFor(unknown), unknown)).statements);
+});
