@@ -8,7 +8,7 @@ import type { World } from "./rows.js";
 import type { Tenancy } from "./tenancy.js";
 import { createWorld } from "./world.js";
 
-type Kind = "pageCursor" | "eventCursor" | "versionCursor";
+type Kind = "pageCursor" | "eventCursor" | "versionCursor" | "memberCursor";
 
 /** Where each kind of cursor goes. */
 const PLACES: Record<Kind, string> = {
@@ -16,6 +16,8 @@ const PLACES: Record<Kind, string> = {
     "query ($id: ID!, $cursor: String) { jobs(after: $cursor, first: 1) { eventCursor } job(id: $id) { id } }",
   eventCursor:
     "query ($id: ID!, $cursor: EventCursor) { jobEvents(after: $cursor) { eventCursor } job(id: $id) { id } }",
+  memberCursor:
+    "query ($id: ID!, $cursor: String) { members(after: $cursor) { pageInfo { endCursor } } job(id: $id) { id } }",
   versionCursor: "query ($id: ID!, $cursor: String) { job(id: $id) { events(after: $cursor) { eventCursor } } }",
 };
 const KINDS = Object.keys(PLACES) as Kind[];
@@ -81,6 +83,7 @@ describe("cursors", () => {
     const made: ((tenantId: string) => string)[] = [
       (tenantId) => cursors.ofEvent(tenantId, { position: 900n, id: 70n }),
       (tenantId) => cursors.ofJob(tenantId, job),
+      (tenantId) => cursors.ofMember(tenantId, jobId),
       (tenantId) => cursors.ofVersion(tenantId, jobId, 3),
     ];
     for (const make of made) {
@@ -114,7 +117,7 @@ describe("cursors", () => {
   it("are refused by the stream of events in the same way", async () => {
     const { authorization = "", "x-tenant-id": tenant = "" } = world.attacker.member.headers;
     const { named } = world.attacker;
-    for (const cursor of [...world.victim.named.eventCursor, ...named.pageCursor, ...named.versionCursor, flip(named.eventCursor[0]!, 20)]) {
+    for (const cursor of [...world.victim.named.eventCursor, ...named.pageCursor, ...named.versionCursor, ...named.memberCursor, flip(named.eventCursor[0]!, 20)]) {
       const headers = { authorization, "x-tenant-id": tenant, "last-event-id": cursor };
       const { status, body } = await exchange(api, { method: "GET", path: "/v1/jobs/events", headers });
       expect([status, body?.["error"]]).toEqual([400, "invalid_cursor"]);

@@ -24,6 +24,7 @@ export async function createJudge(api: TestApi, schema: GraphQLSchema, asker: Te
     [
       () => cursors.readEvent(tenantId, cursor),
       () => cursors.readJob(tenantId, cursor),
+      () => cursors.readMember(tenantId, cursor),
       ...jobIds.map((id) => () => cursors.readVersion(tenantId, id, cursor)),
     ].some((open) => {
       try {

@@ -32,9 +32,9 @@ function expectTold(answer: Exchange, told: keyof typeof ERRORS | 200): void {
 }
 
 const routes = Object.entries(ROUTES).map(([name, route]) => ({ name, ...route }));
-const judged = routes.flatMap((route) => (route.kind === "read" || route.kind === "change" ? [route] : []));
+const judged = routes.flatMap((route) => (route.kind === "open" || route.kind === "graphql" ? [] : [route]));
 
-describe.each(judged)("$name", ({ kind, requests, told }) => {
+describe.each(judged)("$name", ({ name, kind, requests, told }) => {
   it("tells nothing for what the other tenant has", async () => {
     const all = [...requests(world.victim)];
     expect(all).not.toEqual([]);
@@ -63,9 +63,12 @@ describe.each(judged)("$name", ({ kind, requests, told }) => {
   it("answers an owner of the thing itself", async () => {
     const { attacker } = world;
     const jobId = await Promise.all(STATES.map((state) => freshJob(api, attacker, state)));
+    const [method = "", path = ""] = name.split(" ");
+    const plain = method === "GET" && !path.includes(":") ? [{ method, path }] : [];
     const answers = [];
-    for (const request of requests({ ...attacker, named: { ...attacker.named, jobId } }))
+    for (const request of [...plain, ...requests({ ...attacker, named: { ...attacker.named, jobId } })]) {
       answers.push(await send(request, credentials(attacker.member)));
+    }
     for (const answer of answers) expect(leaks(answer, world.victim)).toEqual([]);
     expect(answers.map(({ status }) => status)).toContain(200);
   });

@@ -21,8 +21,8 @@ export type Route =
   /** Is judged field by field. */
   | { kind: "graphql" }
   | {
-      /** A viewer may read, and change nothing. */
-      kind: "read" | "change";
+      /** Who may: everybody reads, members and owners change, owners read what is theirs alone. */
+      kind: "read" | "change" | "owner";
       /** The requests that name something of the tenant, in every way. */
       requests: (tenancy: Tenancy) => Iterable<Request>;
       /** What somebody of another tenant is told; 200: what they would be told with any other value. */

@@ -16,7 +16,10 @@ export interface Tenancy {
   workerId: string;
   jobs: Record<JobState, string>;
   /** What requests can name, of each kind. */
-  named: Record<"jobId" | "jobType" | "idempotencyKey" | "pageCursor" | "eventCursor" | "versionCursor", string[]>;
+  named: Record<
+    "jobId" | "jobType" | "idempotencyKey" | "pageCursor" | "eventCursor" | "versionCursor" | "memberCursor",
+    string[]
+  >;
   /** In the tenant's job types, inputs, outputs, errors and keys, and nowhere else. */
   mark: string;
   /** Texts by which anything of the tenant is known, wherever it turns up. */
@@ -167,11 +170,13 @@ async function cursorsOf(api: TestApi, member: TestMember, id: string) {
     return page.edges.length === 3 && page;
   });
   const versions = await ask<{ events: Page }>(api, member, `query ($id: ID!) { job(id: $id) { events(first: 3) { ${PAGE} } } }`, { id }); // prettier-ignore
-  const of = ({ edges }: Page) => edges.map(({ cursor }) => cursor);
+  const members = await ask<Page>(api, member, "{ members { edges { cursor } } }");
+  const of = ({ edges }: Pick<Page, "edges">) => edges.map(({ cursor }) => cursor);
   return {
     pageCursor: of(jobs),
     eventCursor: [...of(events), jobs.eventCursor],
     versionCursor: of(versions.events),
+    memberCursor: of(members),
   };
 }
 

@@ -7,7 +7,7 @@ import type { JobState, Tenancy } from "./tenancy.js";
  * line here:
  *
  * - a field: in OUTPUTS, under its type; "parts" when it is an object or a list of them, whose own fields are judged too.
- *   In OWNERS_ONLY besides, if it is refused to whoever is no owner; the attacker is one.
+ *   In OWNERS_ONLY besides (a route: kind "owner"), if it is refused to whoever is no owner; the attacker is one.
  * - an argument or a field of an input: in INPUTS. If it names something of a tenant, say what it takes (`Tenancy.named` has
  *   such values of both tenants; a new kind goes there) and what somebody of another tenant is told.
  * - a route: in ROUTES, with the requests to it that name something of a tenant.
@@ -42,7 +42,7 @@ const EVENT: Record<string, Output> = {
 const CHANGED_JOB: Record<string, Output> = { job: "parts", eventCursor: "cursor" };
 
 export const OUTPUTS: Record<string, Record<string, Output>> = {
-  Query: { job: "parts", jobs: "parts", jobEvents: "parts", viewer: "parts" },
+  Query: { job: "parts", jobs: "parts", jobEvents: "parts", members: "parts", viewer: "parts" },
   Mutation: { createJob: "parts", createJobs: "parts", deleteJob: "parts", cancelJob: "parts", retryJob: "parts" },
   Subscription: { jobStatusChanged: "parts" },
   Job: {
@@ -84,7 +84,10 @@ export const OUTPUTS: Record<string, Record<string, Output>> = {
   JobEventConnection: { edges: "parts", nodes: "parts", pageInfo: "parts", eventCursor: "cursor" },
   JobEventEdge: { cursor: "cursor", node: "parts" },
   PageInfo: { hasNextPage: "plain", hasPreviousPage: "plain", startCursor: "cursor", endCursor: "cursor" },
-  Viewer: { userId: "id", tenantId: "id", seatType: "plain", dailyJobs: "parts" },
+  Viewer: { userId: "id", tenantId: "id", role: "plain", seatType: "plain", dailyJobs: "parts" },
+  MemberConnection: { edges: "parts", nodes: "parts", pageInfo: "parts" },
+  MemberEdge: { cursor: "cursor", node: "parts" },
+  Member: { userId: "id", role: "plain", seatType: "plain", createdAt: "plain", dailyJobs: "parts" },
   DailyJobs: { limit: "plain", used: "count", remaining: "plain", resetsAt: "plain" },
   CreateJobPayload: CHANGED_JOB,
   CreateJobsPayload: { jobs: "parts", eventCursor: "cursor" },
@@ -130,6 +133,8 @@ export const INPUTS: Record<string, Input> = {
   "Query.jobs(before)": { takes: "pageCursor", told: "INVALID_CURSOR" },
   "Query.jobEvents(first)": { size: 10 },
   "Query.jobEvents(after)": { takes: "eventCursor", told: "INVALID_CURSOR" },
+  "Query.members(first)": { size: 5 },
+  "Query.members(after)": { takes: "memberCursor", told: "INVALID_CURSOR" },
   "Job.events(first)": { size: 4 },
   "Job.events(after)": { takes: "versionCursor", told: "INVALID_CURSOR" },
   "Mutation.createJob(input)": "fields",
@@ -156,7 +161,7 @@ export const INPUTS: Record<string, Input> = {
 };
 
 /** Fields of queries that only an owner may read, as `Query.job`. */
-export const OWNERS_ONLY: ReadonlySet<string> = new Set();
+export const OWNERS_ONLY: ReadonlySet<string> = new Set(["Query.members"]);
 
 const ofJob = (method: string, suffix: string) =>
   function* ({ named }: Tenancy): Generator<Request> {
@@ -186,6 +191,13 @@ export const ROUTES: Record<string, Route> = {
         yield { method: "GET", path: `/v1/jobs/events?after=${cursor}` };
         yield { method: "GET", path: "/v1/jobs/events", headers: { "last-event-id": cursor } };
       }
+    },
+  },
+  "GET /v1/members": {
+    kind: "owner",
+    told: "invalid_cursor",
+    *requests({ named }) {
+      for (const cursor of named.memberCursor) yield { method: "GET", path: `/v1/members?after=${cursor}` };
     },
   },
   "POST /v1/jobs": {
