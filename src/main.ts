@@ -1,6 +1,7 @@
 import { createApi } from "./api.js";
 import { tokenRules } from "./auth/token-rules.js";
 import { type Config, ConfigError, loadConfig } from "./config.js";
+import { checkRowLevelSecurity } from "./database/check-row-level-security.js";
 import { Database } from "./database/database.js";
 import { openEmbeddedDatabase } from "./database/embedded/embedded.js";
 import { openHints } from "./database/hints.js";
@@ -34,6 +35,8 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     opened.push(() => database.close());
     const migrated = await migrate(database);
     if (migrated.length > 0) log.info({ migrated }, "the database was migrated");
+    const bypass = await checkRowLevelSecurity(database);
+    if (bypass !== null && config.production) log.warn(bypass);
     await adoptInstallation(database);
     const hints = openHints(config.notify ? url : null, log);
     opened.push(() => hints.close());

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
 import { loadConfig } from "../config.js";
+import { checkRowLevelSecurity } from "../database/check-row-level-security.js";
 import { Database } from "../database/database.js";
 import { openEmbeddedDatabase } from "../database/embedded/embedded.js";
 import { migrate } from "../database/migrate.js";
@@ -39,8 +40,10 @@ async function main(args: string[]): Promise<number> {
       if (embedded !== null) opened.push(embedded);
       const database = await Database.connect({ url: embedded?.url ?? config.databaseUrl ?? "", poolSize: 2, log });
       opened.push(database);
+      if (command === migrateCommand) return database;
       // A server of one's own is migrated when its operator says so.
-      if (embedded !== null && command !== migrateCommand) await migrate(database);
+      if (embedded !== null) await migrate(database);
+      await checkRowLevelSecurity(database);
       return database;
     };
     const answer = await command.run(options, { config, openDatabase });

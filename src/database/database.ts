@@ -76,6 +76,16 @@ export class Database {
     }
   }
 
+  /** Runs one statement with `$1` parameters as the login, in none of the roles: it is for the catalog. */
+  async queryAsLogin<Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    try {
+      const client = this.orm.em.getConnection().getClient();
+      return (await client.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
+    } catch (error) {
+      throw unavailableIfAway(error);
+    }
+  }
+
   /** The cluster's role for a part of this installation, as the first migration names it. */
   roleName(role: Session["role"]): string {
     return `atlas_${role}_${this.login}`.slice(0, 63);

@@ -60,7 +60,8 @@ export async function asSuperuser(sql: string, url = environment("ATLAS_TEST_SUP
   }
 }
 
-function onDatabase(variable: string, name: string): string {
+/** The address in an environment variable, with this database for its own. */
+export function onDatabase(variable: string, name: string): string {
   return Object.assign(new URL(environment(variable)), { pathname: `/${name}` }).href;
 }
 
