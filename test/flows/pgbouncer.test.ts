@@ -4,8 +4,17 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import net, { type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { createAtlasClient } from "../../src/client/index.js";
-import { asSuperuser, createTestDatabase, type TestDatabase } from "../support/database.js";
+import { Database } from "../../src/database/database.js";
+import {
+  asSuperuser,
+  createTenant,
+  createTestDatabase,
+  silent,
+  SYSTEM,
+  type TestDatabase,
+} from "../support/database.js";
 import { type Service, serviceMember, startService } from "../support/service.js";
 import { until } from "../support/until.js";
 
@@ -16,7 +25,6 @@ const installed = spawnSync("pgbouncer", ["--version"], { env: { PATH } }).statu
 let own: TestDatabase;
 let folder: string;
 let bouncer: ChildProcess;
-let url: string;
 const services: Service[] = [];
 
 (installed ? describe : describe.skip)("behind PgBouncer in transaction mode", () => {
@@ -24,6 +32,10 @@ const services: Service[] = [];
     own = await createTestDatabase();
     folder = await mkdtemp(join(tmpdir(), "atlas-bouncer-"));
     await chmod(folder, 0o755);
+  });
+
+  /** @returns the database's address behind it. */
+  async function startBouncer(connections: number): Promise<string> {
     const direct = new URL(own.url);
     const port = await freePort();
     await writeFile(join(folder, "users"), `"${direct.username}" "${decodeURIComponent(direct.password)}"\n`);
@@ -38,14 +50,14 @@ const services: Service[] = [];
      auth_type = scram-sha-256
      auth_file = ${join(folder, "users")}
      pool_mode = transaction
-     default_pool_size = 4
+     default_pool_size = ${connections}
      max_client_conn = 100`,
     );
     const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
     bouncer = spawn("pgbouncer", [...user, join(folder, "ini")], { env: { PATH }, stdio: "ignore" });
     await until(() => canConnect(port));
-    url = Object.assign(new URL(own.url), { port: String(port) }).href;
-  });
+    return Object.assign(new URL(own.url), { port: String(port) }).href;
+  }
 
   afterEach(async () => {
     await Promise.all(services.splice(0).map((service) => service.end("SIGKILL")));
@@ -58,6 +70,7 @@ const services: Service[] = [];
 
   it.each(["off", "on"])("enqueues, works, watches and drains, with NOTIFY %s", async (notify) => {
     const member = await serviceMember(own);
+    const url = await startBouncer(4);
     const variables = { DATABASE_URL: url, DATA_DIR: folder, NOTIFY: notify, CREATE_LIMIT_PER_MINUTE: "0" };
     const [api, worker] = await Promise.all([
       startService({ ...variables, ROLE: "api" }),
@@ -81,6 +94,70 @@ const services: Service[] = [];
       { status: "completed", n: jobs },
     ]);
     expect(await Promise.all([api.end("SIGTERM"), worker.end("SIGTERM")])).toEqual([0, 0]);
+  });
+
+  it("carries nothing of a tenant's transaction over to the next on the same server connection", async () => {
+    const tenants = [await createTenant(own.database), await createTenant(own.database)];
+    await own.database.transaction(SYSTEM, (tx) =>
+      tx.query("insert into jobs (tenant_id, job_type) select id, 'A' from tenants"),
+    );
+    const url = await startBouncer(1);
+    const database = await Database.connect({ url, poolSize: 4, log: silent });
+    const outsider = new pg.Client({ connectionString: url });
+    await outsider.connect();
+    const connections = new Set<number>();
+    const look = `select pg_backend_pid() as pid, array(select tenant_id::text from jobs) as tenants,
+      current_user as role, coalesce(current_setting('atlas.tenant_id', true), '') as tenant`;
+    interface Look {
+      pid: number;
+      tenants: string[];
+    }
+
+    const request = async (tenantId: string, fails: boolean): Promise<string[]> => {
+      let seen: string[] = [];
+      const done = database.transaction({ role: "api", tenantId, actor: "user:me" }, async (tx) => {
+        const [row] = await tx.query<Look>(look);
+        seen = row!.tenants;
+        connections.add(row!.pid);
+        if (fails) throw new Error("rolled back");
+      });
+      await done.catch((error: unknown) => {
+        if (!fails) throw error;
+      });
+      return seen;
+    };
+    const outside = async (): Promise<unknown> => {
+      const [row] = (await outsider.query<Look>(look)).rows;
+      const { pid, ...rest } = row!;
+      connections.add(pid);
+      return rest;
+    };
+    const nothing = { tenants: [], role: "atlas", tenant: "" };
+
+    for (let round = 0; round < 5; round += 1) {
+      const [seen, left] = await Promise.all([
+        Promise.all([0, 1, 0, 1].map((n, at) => request(tenants[n]!.tenantId, at === round % 4))),
+        outside(),
+      ]);
+      expect(seen).toEqual([0, 1, 0, 1].map((n) => [tenants[n]!.tenantId]));
+      expect([left, await outside()]).toEqual([nothing, nothing]);
+    }
+    expect(connections.size).toBe(1);
+
+    // A client that vanishes within its transaction leaves nothing either.
+    const vanishing = new pg.Client({ connectionString: url });
+    vanishing.on("error", () => undefined);
+    await vanishing.connect();
+    await vanishing.query("begin");
+    await vanishing.query("select set_config('role', $1, true), set_config('atlas.tenant_id', $2, true)", [
+      database.roleName("worker"),
+      tenants[0]!.tenantId,
+    ]);
+    const left = outside();
+    vanishing.connection.stream.destroy();
+    expect(await left).toEqual(nothing);
+    await outsider.end();
+    await database.close();
   });
 });
 
