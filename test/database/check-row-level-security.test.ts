@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await own.drop();
-  await asSuperuser(["a", "b", "c", "d"].map((name) => `drop role ${own.login}_${name};`).join(" "));
+  await asSuperuser(["a", "b", "c", "d"].map((name) => `drop role if exists ${own.login}_${name};`).join(" "));
 });
 
 /** Writes names of the test's own roles in place of `api`, `feed`, `worker` and `login` in braces. */

@@ -1,0 +1,169 @@
+import { randomUUID } from "node:crypto";
+import type { Viewer } from "../../src/auth/viewer.js";
+import { TENANT_TABLES } from "../../src/database/check-row-level-security.js";
+import type { StatusChange } from "../../src/services/event-service.js";
+import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { asSuperuser, SYSTEM } from "../support/database.js";
+import { until } from "../support/until.js";
+
+const INPUT = { jobType: "A", idempotencyKey: "the same", input: { n: 1 } };
+const ignore = () => undefined;
+
+// Each wall must hold alone: here the services' own filters do, with the other wall down. With it up, each attack is one
+// that a forgotten filter would let through to the policies: see the faults that are planted.
+describe.each(["off", "on"])("with row-level security %s, a service", (policies) => {
+  let api: TestApi;
+  let members: { mine: TestMember; theirs: TestMember };
+  let mine: Viewer;
+  let theirs: Viewer;
+  beforeAll(async () => {
+    api = await startApi();
+    if (policies === "off") {
+      const disable = Object.keys(TENANT_TABLES).map((table) => `alter table ${table} disable row level security;`);
+      await asSuperuser(disable.join(" "), api.own.superuserUrl);
+    }
+    members = { mine: await api.member(), theirs: await api.member() };
+    const viewerOf = ({ tenantId, userId }: TestMember): Viewer => {
+      return { tenantId, userId, role: "member", seatType: "pro", expiresAt: new Date(Date.now() + 3_600_000) };
+    };
+    mine = viewerOf(members.mine);
+    theirs = viewerOf(members.theirs);
+  });
+  afterAll(() => api.close());
+
+  const create = async (viewer: Viewer, input: object = { jobType: "A" }) =>
+    (await api.jobs.create(viewer, input, [], ignore)).value;
+
+  const stored = async (id: string) => {
+    const [job] = await asSuperuser(
+      `select status, version, cancel_requested_at from jobs where id = '${id}'`,
+      api.own.superuserUrl,
+    );
+    return job;
+  };
+
+  it("finds none of another tenant's jobs", async () => {
+    const { id } = await create(theirs);
+    expect(await api.jobs.find(theirs, id)).toMatchObject({ id });
+    expect(await api.jobs.find(mine, id)).toBeNull();
+  });
+
+  it("gives two tenants that ask in the same turn each its own", async () => {
+    const { id } = await create(theirs);
+    const [first, second] = await Promise.all([api.jobs.find(theirs, id), api.jobs.find(mine, id)]);
+    expect(first).toMatchObject({ id });
+    expect(second).toBeNull();
+  });
+
+  it("lists none of another tenant's jobs", async () => {
+    await create(mine);
+    await create(theirs);
+    const { jobs } = await api.jobs.list(mine, { first: 200 });
+    expect(new Set(jobs.map(({ tenantId }) => tenantId))).toEqual(new Set([mine.tenantId]));
+  });
+
+  it("counts none of another tenant's jobs", async () => {
+    const count = () =>
+      Promise.all([null, { createdAfter: new Date(0) }].map((filter) => api.jobs.count(mine, filter)));
+    const [before = 0] = await count();
+    await create(mine);
+    await create(theirs);
+    expect(await count()).toEqual([before + 1, before + 1]);
+  });
+
+  it("cancels none of another tenant's jobs", async () => {
+    const { id } = await create(theirs);
+    const before = await stored(id);
+    await expect(api.jobs.cancel(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
+    expect(await stored(id)).toEqual(before);
+  });
+
+  it("deletes none of another tenant's jobs", async () => {
+    const { id } = await create(theirs);
+    await expect(api.jobs.delete(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
+    expect(await stored(id)).toMatchObject({ status: "queued" });
+  });
+
+  it("retries none of another tenant's jobs", async () => {
+    const { id } = await create(theirs);
+    await api.jobs.cancel(theirs, id);
+    await expect(api.jobs.retry(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
+    expect(await stored(id)).toMatchObject({ status: "canceled" });
+  });
+
+  it("replays no create of another tenant's, though the idempotency key is the same", async () => {
+    const [their, own] = [await create(theirs, INPUT), await create(mine, INPUT)];
+    expect(own.id).not.toBe(their.id);
+    expect(own.tenantId).toBe(mine.tenantId);
+  });
+
+  it("reads no event of another tenant's job", async () => {
+    const { id } = await create(theirs);
+    expect((await api.events.jobEvents(theirs, id, {})).events).toHaveLength(1);
+    expect((await api.events.jobEvents(mine, id, {})).events).toEqual([]);
+  });
+
+  it("reads no attempt of another tenant's job", async () => {
+    const { id } = await create(theirs);
+    await api.database.transaction(SYSTEM, (tx) =>
+      tx.query("update jobs set status = 'running', attempt = 1, worker_id = gen_random_uuid() where id = $1", [id]),
+    );
+    expect(await api.events.attempts(theirs, id)).toHaveLength(1);
+    expect(await api.events.attempts(mine, id)).toEqual([]);
+  });
+
+  it("pages through none of another tenant's events", async () => {
+    const [their, own] = [await create(theirs), await create(mine)];
+    // In order, and as soon as no transaction of the cluster could still put one before them.
+    const ids = await until(async () => {
+      const { events } = await api.events.tenantEvents(mine, { first: 200 });
+      const seen = events.map(({ jobId }) => jobId);
+      return seen.includes(own.id) && seen;
+    });
+    expect(ids).not.toContain(their.id);
+  });
+
+  it("catches up with none of another tenant's events", async () => {
+    const { eventCursor } = await api.jobs.list(mine, {});
+    const [, own] = [await create(theirs), await create(mine)];
+    expect((await firstOf(api, mine, eventCursor)).jobId).toBe(own.id);
+  });
+
+  it("follows none of another tenant's events", async () => {
+    const stream = await api.events.changes(mine, null, null);
+    const next = stream.next();
+    const [, own] = [await create(theirs), await create(mine)];
+    expect(await next).toMatchObject({ value: { jobId: own.id } });
+    await stream.return?.();
+  });
+
+  it("takes no cursor of another tenant's", async () => {
+    const their = await create(theirs);
+    const { eventCursor } = await api.jobs.list(theirs, {});
+    const refused = { code: "invalid_cursor" };
+    await expect(api.jobs.list(mine, { after: api.jobs.pageCursor(theirs, their) })).rejects.toMatchObject(refused);
+    await expect(api.events.tenantEvents(mine, { after: eventCursor })).rejects.toMatchObject(refused);
+    await expect(api.events.changes(mine, null, eventCursor)).rejects.toMatchObject(refused);
+  });
+
+  it("counts nothing of the same user's day in another tenant", async () => {
+    const userId = randomUUID();
+    await create({ ...theirs, userId });
+    expect(await api.jobs.dailyJobs({ ...theirs, userId })).toMatchObject({ used: 1 });
+    expect(await api.jobs.dailyJobs({ ...mine, userId })).toMatchObject({ used: 0 });
+  });
+
+  it("takes no member of one tenant for a member of another", async () => {
+    const list = ({ headers }: TestMember, tenantId: string) =>
+      fetch(`${api.url}/v1/jobs/list`, { headers: { ...headers, "x-tenant-id": tenantId } });
+    expect((await list(members.mine, mine.tenantId)).status).toBe(200);
+    expect((await list(members.mine, theirs.tenantId)).status).toBe(403);
+  });
+});
+
+async function firstOf(api: TestApi, viewer: Viewer, after: string): Promise<StatusChange> {
+  const stream = await api.events.changes(viewer, null, after);
+  const { value } = (await stream.next()) as { value: StatusChange };
+  await stream.return?.();
+  return value;
+}
