@@ -29,17 +29,16 @@ export async function checkRowLevelSecurity(database: Database): Promise<string 
   const [login] = found.filter(({ about }) => about === "login");
   const faults = found.filter(({ about }) => about === "service");
   if (faults.length > 0) {
-    throw new ConfigError(
-      `Cannot start; row-level security would not keep the tenants apart:\n${faults.map(({ fault, mend }) => `  - ${fault}: ${mend}`).join("\n")}`,
-    );
+    const lines = faults.map(({ fault, mend }) => `  - ${fault}: ${mend}`);
+    throw new ConfigError(`Cannot start; row-level security would not keep the tenants apart:\n${lines.join("\n")}`);
   }
   return login === undefined ? null : `${login.fault}: ${login.mend}`;
 }
 
 /*
- * Attributes are not inherited, but SET ROLE asks whose member the login is, and through the acting roles it is one of
- * whatever they are members of. CREATEROLE could join the owner (before PostgreSQL 16), REPLICATION reads the log. An owner is held by
- * forced policies, but can drop them. The policies' conditions are written as PostgreSQL gives them back.
+ * Attributes are not inherited, but SET ROLE asks whose member the login is: by the acting roles it is one of all that they
+ * are members of. CREATEROLE could join the owner (before PostgreSQL 16), REPLICATION reads the log. An owner is held by
+ * forced policies, but can drop them. The policies' conditions are written as PostgreSQL 14 to 18 give them back.
  */
 const CHECK = `/* database.check_row_level_security */
 with acting as (

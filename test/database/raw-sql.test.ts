@@ -7,6 +7,10 @@ import { createLoginDatabase, type LoginDatabase } from "../support/login.js";
 /** In every text of the other tenant's rows. */
 const SECRET = "THEIR_SECRET";
 
+/** How PostgreSQL refuses; its words differ between versions. */
+const DENIED = { code: "42501" };
+const HELD = { code: "42501", message: expect.stringContaining("row-level security") as string };
+
 let own: LoginDatabase;
 let mine: { tenantId: string; userId: string };
 let theirs: { tenantId: string; userId: string };
@@ -130,67 +134,64 @@ describe("an unfiltered query in a request's role", () => {
 
 describe("a request's role", () => {
   it.each([
-    ["select cursor_key from installation", /permission denied/],
-    ["table workers", /permission denied/],
-    ["table migrations", /permission denied/],
-    ["table pg_statistic", /permission denied/],
-    ["table pg_authid", /permission denied/],
-    ["table pg_largeobject", /permission denied/],
-    ["select lo_get({largeObject})", /permission denied/],
-    ["select last_value from job_events_id_seq", /permission denied/],
-    ["select nextval('job_events_id_seq')", /permission denied/],
-    ["select pg_read_file('postgresql.conf')", /permission denied/],
-    ["copy (table jobs) to program 'cat'", /permission denied/],
-    ["copy (table jobs) to '/dev/null'", /permission denied/],
-    ["set local row_security = off; table jobs", /would be affected by row-level security/],
-  ])("cannot read past the policies: %s", (sql, refusal) => expect(run(sql)).rejects.toThrow(refusal));
+    ["select cursor_key from installation", DENIED],
+    ["table workers", DENIED],
+    ["table migrations", DENIED],
+    ["table pg_statistic", DENIED],
+    ["table pg_authid", DENIED],
+    ["table pg_largeobject", DENIED],
+    ["select lo_get({largeObject})", DENIED],
+    ["select last_value from job_events_id_seq", DENIED],
+    ["select nextval('job_events_id_seq')", DENIED],
+    ["select pg_read_file('postgresql.conf')", DENIED],
+    ["copy (table jobs) to program 'cat'", DENIED],
+    ["copy (table jobs) to '/dev/null'", DENIED],
+    ["set local row_security = off; table jobs", HELD],
+  ])("cannot read past the policies: %s", (sql, refusal) => expect(run(sql)).rejects.toMatchObject(refusal));
 
   it.each([
-    ["insert into jobs (tenant_id, job_type) values ('{others}', 'A')", /row-level security/],
+    ["insert into jobs (tenant_id, job_type) values ('{others}', 'A')", HELD],
     [
       "insert into job_events (tenant_id, job_id, version, position, job_type, attempt, actor, occurred_at) values ('{others}', gen_random_uuid(), 1, 1, 'A', 0, 'me', now())",
-      /row-level security/,
+      HELD,
     ],
-    [
-      "insert into job_counts (tenant_id, job_type, status, delta) values ('{others}', 'A', 'queued', 9)",
-      /row-level security/,
-    ],
-    ["insert into daily_usage values ('{others}', gen_random_uuid(), now(), 9)", /row-level security/],
-    ["update jobs set tenant_id = '{others}'", /cannot change/],
-    ["update daily_usage set tenant_id = '{others}'", /row-level security/],
-    ["copy jobs from stdin", /not supported with row-level security/],
-    ["update job_events set actor = 'nobody'", /permission denied/],
-    ["delete from job_events", /permission denied/],
-    ["delete from daily_usage", /permission denied/],
-    ["update job_counts set delta = 0", /permission denied/],
-    ["update tenants set name = 'Ours'", /permission denied/],
-    ["insert into tenant_members (tenant_id, user_id) values ('{others}', gen_random_uuid())", /permission denied/],
-    ["update tenant_members set role = 'owner'", /permission denied/],
-    ["update installation set pruned_position = 0", /permission denied/],
-    ["truncate jobs", /permission denied/],
-    ["truncate rate_limits", /permission denied/],
-    ["select setval('job_events_id_seq', 1)", /permission denied/],
-  ])("cannot write past the policies: %s", (sql, refusal) => expect(run(sql)).rejects.toThrow(refusal));
+    ["insert into job_counts (tenant_id, job_type, status, delta) values ('{others}', 'A', 'queued', 9)", HELD],
+    ["insert into daily_usage values ('{others}', gen_random_uuid(), now(), 9)", HELD],
+    ["update jobs set tenant_id = '{others}'", { code: "23514" }],
+    ["update daily_usage set tenant_id = '{others}'", HELD],
+    ["copy jobs from stdin", { code: "0A000" }],
+    ["update job_events set actor = 'nobody'", DENIED],
+    ["delete from job_events", DENIED],
+    ["delete from daily_usage", DENIED],
+    ["update job_counts set delta = 0", DENIED],
+    ["update tenants set name = 'Ours'", DENIED],
+    ["insert into tenant_members (tenant_id, user_id) values ('{others}', gen_random_uuid())", DENIED],
+    ["update tenant_members set role = 'owner'", DENIED],
+    ["update installation set pruned_position = 0", DENIED],
+    ["truncate jobs", DENIED],
+    ["truncate rate_limits", DENIED],
+    ["select setval('job_events_id_seq', 1)", DENIED],
+  ])("cannot write past the policies: %s", (sql, refusal) => expect(run(sql)).rejects.toMatchObject(refusal));
 
   it.each([
-    ["create table t (id int)", /permission denied/],
-    ["create view v as table jobs", /permission denied/],
-    ["create function f() returns int language sql as 'select 1'", /permission denied/],
-    ["create schema s", /permission denied/],
-    ["create extension dblink", /permission denied|not available/],
-    ["create policy mine on jobs using (true)", /must be owner/],
-    ["alter policy api on jobs using (true)", /must be owner/],
-    ["drop policy api on jobs", /must be owner/],
-    ["alter table jobs disable row level security", /must be owner/],
-    ["alter table jobs no force row level security", /must be owner/],
-    ["alter table jobs disable trigger all", /must be owner/],
-    ["create trigger t before insert on jobs for each row execute function jobs_before_write()", /permission denied/],
-    ["create rule r as on select to jobs do instead select 1", /must be owner/],
-    ["create or replace function event_head(bigint) returns bigint language sql as 'select 1'", /permission denied/],
-    ["alter role {api} bypassrls", /permission denied/],
-    ["grant {worker} to {api}", /permission denied/],
-    ["set session_replication_role = replica", /permission denied/],
-  ])("makes and changes nothing: %s", (sql, refusal) => expect(run(sql)).rejects.toThrow(refusal));
+    ["create table t (id int)", DENIED],
+    ["create view v as table jobs", DENIED],
+    ["create function f() returns int language sql as 'select 1'", DENIED],
+    ["create schema s", DENIED],
+    ["create extension dblink", DENIED],
+    ["create policy mine on jobs using (true)", DENIED],
+    ["alter policy api on jobs using (true)", DENIED],
+    ["drop policy api on jobs", DENIED],
+    ["alter table jobs disable row level security", DENIED],
+    ["alter table jobs no force row level security", DENIED],
+    ["alter table jobs disable trigger all", DENIED],
+    ["create trigger t before insert on jobs for each row execute function jobs_before_write()", DENIED],
+    ["create rule r as on select to jobs do instead select 1", DENIED],
+    ["create or replace function event_head(bigint) returns bigint language sql as 'select 1'", DENIED],
+    ["alter role {api} bypassrls", DENIED],
+    ["grant {worker} to {api}", DENIED],
+    ["set session_replication_role = replica", DENIED],
+  ])("makes and changes nothing: %s", (sql, refusal) => expect(run(sql)).rejects.toMatchObject(refusal));
 
   it("tells by no error whether a tenant exists", async () => {
     const refusalOf = (tenantId: string): Promise<string> =>
@@ -213,7 +214,7 @@ describe("leaving the role of a request", () => {
 
   it.each(["set local role postgres", "set session authorization postgres", "set session authorization {worker}"])(
     "leads no further: %s",
-    (sql) => expect(run(sql)).rejects.toThrow(/permission denied/),
+    (sql) => expect(run(sql)).rejects.toMatchObject(DENIED),
   );
 
   it("comes too late within the statement that reads", async () => {
