@@ -92,9 +92,17 @@ export const FILTER_FAULTS: readonly (Fault & {
   {
     name: "use of the day by user alone",
     file: "src/queue/usage.ts",
-    from: "where u.tenant_id = $1 and",
-    to: "where $1::uuid is not null and",
+    from: "left join daily_usage u on u.tenant_id = $1 and",
+    to: "left join daily_usage u on $1::uuid is not null and",
     caughtBy: [FILTERS, "counts nothing of the same user's day in another tenant"],
+    held: true,
+  },
+  {
+    name: "members listed without the tenant",
+    file: "src/services/member-service.ts",
+    from: ".where({ tenantId, ...(",
+    to: ".where({ ...(",
+    caughtBy: [FILTERS, "lists none of another tenant's members"],
     held: true,
   },
   {

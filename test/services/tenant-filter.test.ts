@@ -153,6 +153,11 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
     expect(await api.jobs.dailyJobs({ ...mine, userId })).toMatchObject({ used: 0 });
   });
 
+  it("lists none of another tenant's members", async () => {
+    const { members: listed } = await api.members.list({ ...mine, role: "owner" }, {});
+    expect(listed.map(({ userId }) => userId)).toEqual([mine.userId]);
+  });
+
   it("takes no member of one tenant for a member of another", async () => {
     const list = ({ headers }: TestMember, tenantId: string) =>
       fetch(`${api.url}/v1/jobs/list`, { headers: { ...headers, "x-tenant-id": tenantId } });
