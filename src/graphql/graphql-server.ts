@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Server } from "node:http";
-import { ApolloServer, type ApolloServerPlugin } from "@apollo/server";
+import { ApolloServer, type ApolloServerPlugin, type BaseContext } from "@apollo/server";
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
@@ -88,11 +88,7 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
   before.use(signIn(authenticator, config.production));
   const middleware = Router();
   middleware.use(checkDocument);
-  middleware.use(
-    expressMiddleware(apollo, {
-      context: ({ res }) => Promise.resolve(contextOf(res, options)),
-    }),
-  );
+  middleware.use(answerWith(apollo, (response) => Promise.resolve(contextOf(response, options))));
   return {
     signIn: before,
     middleware,
@@ -129,14 +125,25 @@ function signIn(authenticator: Authenticator, production: boolean): RequestHandl
   };
 }
 
+/** Lets an Apollo server, once it has started, answer requests behind a JSON body parser. */
+export function answerWith<Context extends BaseContext>(
+  apollo: ApolloServer<Context>,
+  contextFor: (response: Response) => Promise<Context>,
+): RequestHandler {
+  const answer = expressMiddleware(apollo, { context: ({ res }) => contextFor(res) });
+  return (request, response, next) => {
+    // The body parser leaves a request without a body undefined, which Apollo takes for a missing parser.
+    request.body ??= {};
+    return requestIds.run(String(response.locals["requestId"]), answer, request, response, next);
+  };
+}
+
 /** Refuses a stranger who wants more than the schema, and a document that is too large. */
 const checkDocument: RequestHandler = (request: Request, response, next) => {
   const { viewer, refusal, requestId } = response.locals as { viewer?: Viewer; refusal?: unknown; requestId: string };
   const asked = request.method === "GET" ? request.query : (request.body as Record<string, unknown> | undefined);
   const query = asked?.["query"];
   if (viewer === undefined && !asksForSchemaOnly(query)) throw refusal;
-  // The body parser leaves a request without a body undefined, which Apollo takes for a missing parser.
-  request.body ??= {};
   try {
     if (typeof query === "string") readDocument(query);
   } catch (error) {
@@ -148,7 +155,7 @@ const checkDocument: RequestHandler = (request: Request, response, next) => {
     }
     // A syntax error is Apollo's to tell.
   }
-  requestIds.run(requestId, next);
+  next();
 };
 
 /** A client of the older media type takes any status but 200 for a broken transport. */
