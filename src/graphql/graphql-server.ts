@@ -58,7 +58,7 @@ export interface GraphqlServer {
   close(): Promise<void>;
 }
 
-/** GraphQL: queries and mutations over HTTP, subscriptions over WebSocket, GraphiQL for a browser. */
+/** GraphQL: queries and mutations over HTTP, subscriptions over WebSocket, and GraphiQL outside production. */
 export async function createGraphqlServer(options: GraphqlServerOptions): Promise<GraphqlServer> {
   const { authenticator, config, log } = options;
   const schema = await createSchema();
@@ -84,7 +84,7 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
   const sockets = new SocketServer({ schema, costLimit, ...options });
 
   const before = Router();
-  before.use(createGraphiql());
+  if (!config.production) before.use(createGraphiql());
   before.use(signIn(authenticator, config.production));
   const middleware = Router();
   middleware.use(checkDocument);
