@@ -69,6 +69,10 @@ expected as (
     format(template, tenant_column, acting.name) as condition
   from tenant_table cross join policy join acting using (part)
   where tenant_table.oid is not null and acting.oid is not null
+  union all
+  select 'head', 'select', pg_roles.rolname, pg_roles.oid, name, tenant_table.oid,
+    format('( CASE WHEN (CURRENT_USER = %L::name) THEN current_setting(''atlas.event_head''::text, true) ELSE NULL::text END = ''on''::text)', rolname)
+  from tenant_table join pg_roles on rolname = current_user where name = 'job_events'
 )
 select 'service' as about, format('the role %I does not exist', name) as fault,
   'the database was migrated by another login; use that one, or migrate an empty database and load the data into it' as mend
@@ -116,7 +120,7 @@ where not exists (
 union all
 select 'service', format('the policy %I on %I is none of the service''s', polname, name), format('drop policy %I on %I', polname, name)
 from pg_policy join tenant_table on polrelid = tenant_table.oid
-where polname not in (select part from policy)
+where not exists (select from expected where relid = polrelid and part = polname)
 
 union all
 (

@@ -48,8 +48,8 @@ describe("the check of row-level security", () => {
       "the role {worker} is a member of {login}_c, and so of {login}_b, which has SUPERUSER",
     ],
     [
-      "create role {login}_d; alter table job_events owner to {login}_d; grant {login}_d to {feed}",
-      "the role {feed} is a member of {login}_d, and so of {login}_d, which owns job_events",
+      "create role {login}_d; alter table daily_usage owner to {login}_d; grant {login}_d to {feed}",
+      "the role {feed} is a member of {login}_d, and so of {login}_d, which owns daily_usage",
     ],
     ["alter table daily_usage disable row level security", "row-level security is off on daily_usage"],
     ["alter table jobs no force row level security", "row-level security is not forced on jobs"],

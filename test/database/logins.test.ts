@@ -4,6 +4,7 @@ import type { Session } from "../../src/database/database.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
 import { createLoginDatabase, type LoginDatabase } from "../support/login.js";
+import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
 
 const TABLES = Object.keys(TENANT_TABLES);
@@ -54,10 +55,13 @@ describe.each([
 
   it("streams each tenant its own events", async () => {
     const watcher = watch(api.wsUrl, mine, { after: await cursorOf(mine) });
-    await create(theirs, "THEIRS");
+    const other = await create(theirs, "THEIRS");
     const id = await create(mine, "MINE");
-    expect(await watcher.count(1)).toMatchObject([{ jobId: id, version: 1 }]);
-    expect(watcher.seen).toHaveLength(1);
+    // Older events of one's own may come too, if a transaction was open when the cursor was given.
+    const ids = () => watcher.seen.map(({ jobId }) => jobId);
+    await until(() => ids().includes(id));
+    expect(ids()).not.toContain(other);
+    expect(ids()).not.toContain(theirJob);
     watcher.stop();
     await watcher.client.dispose();
   });

@@ -231,7 +231,7 @@ describe("what the migrations make", () => {
          from pg_proc where pronamespace = 'public'::regnamespace and (prosecdef or proleakproof)`,
         own.superuserUrl,
       ),
-    ).toEqual([{ name: "event_head", owner: own.roles.feed, returns: "bigint" }]);
+    ).toEqual([{ name: "event_head", owner: own.login, returns: "bigint" }]);
   });
 
   it("has no view that would read as its owner", async () => {
