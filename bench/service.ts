@@ -33,9 +33,15 @@ export async function openService() {
   const { url } = await server.listen();
 
   const tenants = new TenantService(database);
-  const { id: tenantId } = await tenants.createTenant("Bench", null);
-  const { userId } = await tenants.addMember(tenantId, randomUUID(), "enterprise", "member");
-  const token = issueToken(rules, userId, 86_400);
+  /** A member of a tenant of their own. */
+  const newMember = async () => {
+    const { id: tenantId } = await tenants.createTenant("Bench", null);
+    const { userId } = await tenants.addMember(tenantId, randomUUID(), "enterprise", "member");
+    const token = issueToken(rules, userId, 86_400);
+    const headers = { authorization: `Bearer ${token}`, "x-tenant-id": tenantId, "content-type": "application/json" };
+    return { tenantId, token, headers };
+  };
+  const { tenantId, token, headers } = await newMember();
   return {
     url,
     databaseUrl: embedded.url,
@@ -50,7 +56,8 @@ export async function openService() {
       {},
       new AbortController().signal,
     ),
-    headers: { authorization: `Bearer ${token}`, "x-tenant-id": tenantId, "content-type": "application/json" },
+    headers,
+    newMember,
     /** Runs one statement as the cluster's superuser. */
     async superuser(sql: string) {
       const instance = await readInstance(join(dataDir, "postgres"));
