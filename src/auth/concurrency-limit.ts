@@ -6,8 +6,7 @@ interface Turns {
   waiting: Set<() => void>;
 }
 
-const MAX_WAITING = 1_000;
-const MAX_WAIT_MS = 10_000;
+const BOUNDS = { waiting: 1_000, waitMs: 10_000 };
 
 /**
  * So many requests of one user at once, in this process; the others wait their turn. Whoever sends hundreds waits for
@@ -16,13 +15,17 @@ const MAX_WAIT_MS = 10_000;
 export class ConcurrencyLimit {
   private readonly users = new Map<string, Turns>();
 
-  constructor(private readonly atOnce: number) {}
+  /** @param bounds how many of a user's may wait, and how long; for tests. */
+  constructor(
+    private readonly atOnce: number,
+    private readonly bounds = BOUNDS,
+  ) {}
 
   /**
    * Waits for a turn.
    * @param gone fires when nobody wants it any more.
    * @returns what gives the turn back; calling it again does nothing.
-   * @throws AtlasError `rate_limit_exceeded` when too many wait already, or the wait takes over 10 s
+   * @throws AtlasError `rate_limit_exceeded` when too many wait already, or the wait takes too long
    */
   async enter(userId: string, gone: AbortSignal): Promise<() => void> {
     const turns = this.users.get(userId) ?? { running: 0, waiting: new Set() };
@@ -40,8 +43,14 @@ export class ConcurrencyLimit {
     };
   }
 
+  /** How many users have a request under way. */
+  get size(): number {
+    return this.users.size;
+  }
+
   private async wait({ waiting }: Turns, gone: AbortSignal): Promise<void> {
-    if (waiting.size >= MAX_WAITING) throw tooMany(`At most ${MAX_WAITING} requests of a user wait for their turn`);
+    const { waiting: limit, waitMs } = this.bounds;
+    if (waiting.size >= limit) throw tooMany(`At most ${limit} requests of a user wait for their turn`);
     await new Promise<void>((resolve, reject) => {
       const over = (fail?: AtlasError): void => {
         waiting.delete(begin);
@@ -54,7 +63,7 @@ export class ConcurrencyLimit {
       const leave = (): void => over(tooMany("The client went away while it waited for its turn"));
       const timer = setTimeout(
         () => over(tooMany(`At most ${this.atOnce} requests of a user run at once; others were before this one`)),
-        MAX_WAIT_MS,
+        waitMs,
       ).unref();
       waiting.add(begin);
       gone.addEventListener("abort", leave);

@@ -1,8 +1,8 @@
 import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import jwt, { type Algorithm, type JwtHeader, type JwtPayload } from "jsonwebtoken";
-import { JwksClient } from "jwks-rsa";
-import type { KeySource } from "../config.js";
+import { ConfigError, type KeySource } from "../config.js";
 import { AtlasError } from "../errors.js";
+import { type IssuerKey, KeySet } from "./key-set.js";
 import { isUuid } from "./uuid.js";
 
 /** What a valid token says. */
@@ -21,16 +21,17 @@ export interface TokenRules {
 
 const CLOCK_TOLERANCE_SECONDS = 30;
 const MAX_TOKEN_BYTES = 8192;
-const JWKS_TIMEOUT_MS = 5_000;
+/** The last second that a date can hold. */
+const MAX_EXP = 8.64e12;
 
 /**
  * Checks a JSON Web Token: its signature with the configured key, whose kind alone decides the algorithms, then `exp`
  * (required), `nbf`, issuer and audience, and that `sub` is a UUID.
  */
 export class TokenVerifier {
-  private readonly findKey: (header: JwtHeader) => Promise<KeyObject>;
+  private readonly findKey: (header: JwtHeader) => Promise<IssuerKey>;
 
-  /** @throws if a PEM key cannot be read. */
+  /** @throws {ConfigError} for a PEM key that cannot be used. */
   constructor(private readonly rules: TokenRules) {
     this.findKey = keyFinder(rules.key);
   }
@@ -40,11 +41,15 @@ export class TokenVerifier {
     if (token.length > MAX_TOKEN_BYTES) throw invalidToken(`the token must be at most ${MAX_TOKEN_BYTES} bytes`);
     const header = jwt.decode(token, { complete: true })?.header;
     if (header === undefined) throw invalidToken("it is no JSON Web Token");
-    const key = await this.findKey(header);
+    // Whatever a token says that it must be understood by, we do not.
+    if ("crit" in header) throw invalidToken("its header names extensions (crit)");
+    const { key, algorithm } = await this.findKey(header);
+    const algorithms = algorithmsFor(key).filter((one) => algorithm === null || one === algorithm);
+    if (algorithms.length === 0) throw invalidToken("its key is of a kind that cannot verify it");
     let claims: JwtPayload | string;
     try {
       claims = jwt.verify(token, key, {
-        algorithms: algorithmsFor(key),
+        algorithms,
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
         ...(this.rules.issuer !== null && { issuer: this.rules.issuer }),
         ...(this.rules.audience !== null && { audience: this.rules.audience }),
@@ -55,47 +60,44 @@ export class TokenVerifier {
     if (typeof claims === "string") throw invalidToken("its payload is no object");
     if (typeof claims.exp !== "number") throw invalidToken("exp is required");
     if (typeof claims.sub !== "string" || !isUuid(claims.sub)) throw invalidToken("sub must be a UUID");
-    return { userId: claims.sub.toLowerCase(), expiresAt: new Date(claims.exp * 1000) };
+    return { userId: claims.sub.toLowerCase(), expiresAt: new Date(Math.min(claims.exp, MAX_EXP) * 1000) };
   }
 }
 
-function keyFinder(source: KeySource): (header: JwtHeader) => Promise<KeyObject> {
+function keyFinder(source: KeySource): (header: JwtHeader) => Promise<IssuerKey> {
   if (source.kind === "jwks") {
-    const keySet = new JwksClient({
-      jwksUri: source.url,
-      timeout: JWKS_TIMEOUT_MS,
-      cache: true,
-      cacheMaxEntries: 20,
-      // The cool-down for unknown key ids: a flood of made-up ones does not reach the issuer.
-      rateLimit: true,
-      jwksRequestsPerMinute: 10,
-    });
+    const keys = new KeySet(source.url);
     return async ({ kid }) => {
-      if (kid === undefined) throw invalidToken("its header names no key (kid)");
-      try {
-        return createPublicKey((await keySet.getSigningKey(kid)).getPublicKey());
-      } catch (error) {
-        const name = error instanceof Error ? error.name : "";
-        if (name === "SigningKeyNotFoundError" || name === "JwksRateLimitError") {
-          throw invalidToken("its key is unknown", error);
-        }
-        throw new AtlasError("unavailable", "The key set that verifies tokens is not reachable", {
-          retryAfterSeconds: 5,
-          cause: error,
-        });
-      }
+      if (typeof kid !== "string") throw invalidToken("its header names no key (kid)");
+      const found = await keys.find(kid);
+      if (found === null) throw invalidToken("its key is unknown");
+      return found;
     };
   }
-  const key = source.kind === "secret" ? createSecretKey(Buffer.from(source.secret)) : createPublicKey(source.pem);
-  return () => Promise.resolve(key);
+  const key = source.kind === "secret" ? createSecretKey(Buffer.from(source.secret)) : publicKey(source.pem);
+  return () => Promise.resolve({ key, algorithm: null });
 }
 
+function publicKey(pem: string): KeyObject {
+  let key: KeyObject;
+  try {
+    key = createPublicKey(pem);
+  } catch (error) {
+    throw new ConfigError(`JWT_PUBLIC_KEY cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (algorithmsFor(key).length > 0) return key;
+  throw new ConfigError(`JWT_PUBLIC_KEY must be an RSA or EC key, got ${key.asymmetricKeyType}`);
+}
+
+const CURVES: Readonly<Record<string, Algorithm>> = { prime256v1: "ES256", secp384r1: "ES384", secp521r1: "ES512" };
+
 /** Never taken from the token: an HS256 token signed with a public key must not pass. */
-function algorithmsFor(key: KeyObject): Algorithm[] {
-  if (key.type === "secret") return ["HS256"];
-  return key.asymmetricKeyType === "ec"
-    ? ["ES256", "ES384", "ES512"]
-    : ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+function algorithmsFor({ type, asymmetricKeyType, asymmetricKeyDetails }: KeyObject): Algorithm[] {
+  if (type === "secret") return ["HS256"];
+  if (asymmetricKeyType === "rsa") return ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+  if (asymmetricKeyType === "rsa-pss") return ["PS256", "PS384", "PS512"];
+  const curve = asymmetricKeyType === "ec" ? CURVES[asymmetricKeyDetails?.namedCurve ?? ""] : undefined;
+  return curve === undefined ? [] : [curve];
 }
 
 function invalidToken(reason: string, cause?: unknown): AtlasError {
