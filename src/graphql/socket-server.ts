@@ -27,6 +27,7 @@ import type { MemberService } from "../services/member-service.js";
 import type { GraphqlContext } from "./context.js";
 import type { CostLimit } from "./cost-limit.js";
 import { readDocument } from "./document.js";
+import { type Result, resultStream } from "./result-stream.js";
 import { asGraphqlError, formatError, logUnknownErrors, MAX_COERCION_ERRORS, withRequestId } from "./errors.js";
 
 export interface SocketServerOptions {
@@ -47,11 +48,6 @@ interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
   requestId?: string;
   /** The ids of operations that are not over. */
   operations?: Set<string>;
-}
-/** An `ExecutionResult`, whose own type is at odds with exact optional properties. */
-interface Result {
-  data?: Record<string, unknown> | null | undefined;
-  errors?: readonly GraphQLError[] | undefined;
 }
 type SocketContext = Context<Record<string, unknown> | undefined, SocketExtra>;
 
@@ -95,7 +91,7 @@ export class SocketServer {
       onSubscribe: (context, id, payload) => this.begin(context, id, payload),
       onOperation: ({ extra }, id, _payload, _args, result) => {
         const over = (): void => void extra.operations?.delete(id);
-        if (Symbol.asyncIterator in result) return withoutThrowing(result, over);
+        if (Symbol.asyncIterator in result) return resultStream(result, over);
         over();
         return undefined;
       },
@@ -261,39 +257,6 @@ export class SocketServer {
     logUnknownErrors(this.options.log, requestId, errors);
     return errors.map((error) => withRequestId(formatError(error.toJSON(), error), requestId));
   }
-}
-
-/**
- * A stream that throws would close the socket: what it throws becomes its last result. No generator, since the `return`
- * of one waits for a pending `next`.
- * @param over called when it has ended, however it did.
- */
-function withoutThrowing(stream: AsyncIterable<Result>, over: () => void): AsyncIterableIterator<Result> {
-  const results = stream[Symbol.asyncIterator]();
-  let failed = false;
-  const ended = (): IteratorResult<Result> => {
-    over();
-    return { done: true, value: undefined };
-  };
-  const safe: AsyncIterableIterator<Result> = {
-    async next() {
-      if (failed) return ended();
-      try {
-        const result = await results.next();
-        return result.done === true ? ended() : result;
-      } catch (error) {
-        failed = true;
-        const originalError = error instanceof Error ? error : new Error(String(error));
-        return { done: false, value: { errors: [new GraphQLError("The stream failed", { originalError, path: [] })] } };
-      }
-    },
-    async return() {
-      await results.return?.();
-      return ended();
-    },
-    [Symbol.asyncIterator]: () => safe,
-  };
-  return safe;
 }
 
 const CLIENTS_FAULT = { extensions: { code: "BAD_REQUEST" } };

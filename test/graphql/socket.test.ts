@@ -32,6 +32,20 @@ async function connect(payload: Record<string, unknown> | undefined): Promise<st
   return answer.includes("connection_ack") ? "acknowledged" : answer;
 }
 
+/** Counts the transactions that begin from now on. */
+function countReads(): () => number {
+  const { transaction } = api.database;
+  let count = 0;
+  api.database.transaction = (...given) => {
+    count += 1;
+    return transaction.apply(api.database, given) as never;
+  };
+  return () => {
+    api.database.transaction = transaction;
+    return count;
+  };
+}
+
 describe("the socket", () => {
   it("acknowledges a member, header names in any case", async () => {
     const bearer = `Bearer ${member.token}`;
@@ -228,6 +242,25 @@ describe("the socket", () => {
       break;
     }
     await again.dispose();
+  });
+
+  it("reads the jobs of a backlog together, and gives its changes in order", async () => {
+    const { eventCursor } = await ask<{ eventCursor: string }>(api, member, `{ jobs(first: 1) { eventCursor } }`);
+    const many = `mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { id } } }`;
+    const input = Array.from({ length: 300 }, (_, n) => ({ jobType: `N${n}` }));
+    const { jobs } = await ask<{ jobs: { id: string }[] }>(api, member, many, { input });
+    const reads = countReads();
+    const client = socketOf(api.wsUrl, member);
+    const query = `subscription { jobStatusChanged(after: "${eventCursor}") { jobId job { id jobType } } }`;
+    const seen: { jobId: string; job: { id: string; jobType: string } }[] = [];
+    for await (const { data } of client.iterate<{ jobStatusChanged: (typeof seen)[number] }>({ query })) {
+      if (data != null) seen.push(data.jobStatusChanged);
+      if (seen.length === 300) break;
+    }
+    expect(new Set(seen.map(({ jobId }) => jobId))).toEqual(new Set(jobs.map(({ id }) => id)));
+    expect(seen.every(({ jobId, job }) => job.id === jobId)).toBe(true);
+    expect(reads()).toBeLessThan(100);
+    await client.dispose();
   });
 
   it("delivers 1,500 events committed in one tick to a reader, beside a socket that does not read", async () => {
