@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { AtlasError, type ErrorDetail } from "../errors.js";
 import type { NewJob } from "../queue/enqueue.js";
+import { instantFault } from "./instant-bounds.js";
 import { jsonFault } from "./json-bounds.js";
 
 /** A create, checked: a new job but for its id. */
@@ -38,7 +39,10 @@ const runAt = z
     [z.date(), z.iso.datetime({ offset: true }).transform((value) => new Date(value))],
     "must be an ISO 8601 instant",
   )
-  .refine((value) => !Number.isNaN(value.getTime()), "must be an ISO 8601 instant")
+  .superRefine((value, context) => {
+    const message = instantFault(value);
+    if (message !== null) context.addIssue({ code: "custom", message });
+  })
   .refine((value) => value.getTime() <= Date.now() + YEAR_MS, "must be at most 1 year ahead");
 
 const idempotencyKey = z

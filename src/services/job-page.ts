@@ -6,6 +6,7 @@ import type { ErrorDetail } from "../errors.js";
 import type { Cursors } from "../feed/cursors.js";
 import type { Job, JobStatus } from "../queue/job.js";
 import { invalidInput } from "./create-job-input.js";
+import { instantFault } from "./instant-bounds.js";
 
 export interface JobFilter {
   /** Any of these; absent: any. */
@@ -141,8 +142,13 @@ function sizeFault(size: number): string | null {
   return size < 1 || size > MAX_PAGE_SIZE ? `must be 1–${MAX_PAGE_SIZE}, got ${size}` : null;
 }
 
-/** @throws AtlasError `invalid_input` naming each list that is too long or holds what cannot be a value of its field. */
-export function checkFilter(filter: { status?: unknown; jobType?: unknown; jobId?: unknown } | null | undefined): void {
+/** @throws AtlasError `invalid_input` naming each list that is too long and whatever cannot be a value of its field. */
+export function checkFilter(
+  filter:
+    | { status?: unknown; jobType?: unknown; jobId?: unknown; createdAfter?: unknown; createdBefore?: unknown }
+    | null
+    | undefined,
+): void {
   const details: ErrorDetail[] = [];
   for (const path of ["status", "jobType", "jobId"] as const) {
     const values: unknown = filter?.[path];
@@ -154,6 +160,11 @@ export function checkFilter(filter: { status?: unknown; jobType?: unknown; jobId
     } else if (path === "jobType" && values.some((type) => typeof type === "string" && type.includes("\0"))) {
       details.push({ path: "filter.jobType", message: "must not contain the NUL character" });
     }
+  }
+  for (const path of ["createdAfter", "createdBefore"] as const) {
+    const instant: unknown = filter?.[path];
+    const message = instant instanceof Date ? instantFault(instant) : null;
+    if (message !== null) details.push({ path: `filter.${path}`, message });
   }
   if (details.length > 0) throw invalidInput(details);
 }

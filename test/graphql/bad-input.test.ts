@@ -91,6 +91,14 @@ describe("a bad request", () => {
       `{ jobs(filter: {jobType: [${'"a",'.repeat(101)}]}) { totalCount } }`,
       "filter.jobType must name at most 100, got 101",
     ],
+    [
+      `{ jobs(filter: {createdAfter: "0000-01-01T00:00:00Z"}) { nodes { id } } }`,
+      "filter.createdAfter must be in the years 1–9999 (UTC)",
+    ],
+    [
+      `{ jobs(filter: {createdBefore: "9999-12-31T23:59:59-23:59"}) { totalCount } }`,
+      "filter.createdBefore must be in the years 1–9999 (UTC)",
+    ],
   ])("names the bound: %s", async (query, message) => {
     const { errors } = await send(api, query, {}, member.headers);
     expect(errors?.[0]).toMatchObject({ message, extensions: { code: "BAD_USER_INPUT" } });

@@ -82,6 +82,8 @@ describe("a create past the bounds", () => {
     ["an instant that is none", { jobType: "A", runAt: "tomorrow" }, "runAt", /ISO 8601/],
     ["an instant without a zone", { jobType: "A", runAt: "2026-01-01T00:00:00" }, "runAt", /ISO 8601/],
     ["a day that no calendar has", { jobType: "A", runAt: "2026-02-30T00:00:00Z" }, "runAt", /ISO 8601/],
+    ["an instant in the year 0", { jobType: "A", runAt: "0000-06-01T00:00:00Z" }, "runAt", /years 1–9999/],
+    ["an offset that leads there", { jobType: "A", runAt: "0001-01-01T00:00:00+23:59" }, "runAt", /years 1–9999/],
     ["a number as instant", { jobType: "A", runAt: 1 }, "runAt", /ISO 8601/],
   ];
 
