@@ -3,17 +3,20 @@ const MAX_LEVELS = 64;
 
 /**
  * Says why a JSON value cannot be stored: deeper than 64 levels, larger than 256 KiB, or holding text or a number that
- * PostgreSQL cannot. Walks without recursion, so that no nesting can exhaust the stack.
+ * PostgreSQL cannot. Numbers count as PostgreSQL writes them, without an exponent: five characters in, 1e308 comes back
+ * as 309. Walks without recursion, so that no nesting can exhaust the stack.
  * @returns null when it can.
  */
 export function jsonFault(value: unknown): string | null {
   const rest: { value: unknown; level: number }[] = [{ value, level: 1 }];
+  let zeros = 0;
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     if (typeof next.value === "string") {
       const fault = textFault(next.value);
       if (fault !== null) return fault;
-    } else if (typeof next.value === "number" && !Number.isFinite(next.value)) {
-      return "must not hold a number beyond ±1.8e308";
+    } else if (typeof next.value === "number") {
+      if (!Number.isFinite(next.value)) return "must not hold a number beyond ±1.8e308";
+      zeros += exponentOf(next.value);
     } else if (typeof next.value === "object" && next.value !== null) {
       if (next.level > MAX_LEVELS) return `must be at most ${MAX_LEVELS} levels deep`;
       for (const [key, inner] of Object.entries(next.value)) {
@@ -23,8 +26,13 @@ export function jsonFault(value: unknown): string | null {
       }
     }
   }
-  const bytes = Buffer.byteLength(JSON.stringify(value));
+  const bytes = Buffer.byteLength(JSON.stringify(value)) + zeros;
   return bytes > MAX_BYTES ? `must be at most ${MAX_BYTES} bytes as JSON, got ${bytes}` : null;
+}
+
+/** How many places JSON's exponent saves; 0 for a number that has none. */
+function exponentOf(value: number): number {
+  return Math.abs(Number(String(value).split("e")[1] ?? 0));
 }
 
 /** Says why PostgreSQL cannot hold a text; null when it can. */

@@ -64,6 +64,13 @@ describe("a create past the bounds", () => {
     ["a number as input", { jobType: "A", input: 0 }, "input", /object/],
     ["an input past 256 KiB", { jobType: "A", input: sized(MAX_INPUT_BYTES + 1) }, "input", /262144 bytes.*262145/],
     ["an input past it in bytes alone", { jobType: "A", input: { a: "€".repeat(90_000) } }, "input", /262144/],
+    [
+      "numbers that are short with an exponent alone",
+      `{"jobType":"A","input":{"a":[${numbers("1e308")}]}}`,
+      "input",
+      /262144 bytes/,
+    ],
+    ["numbers near zero", `{"jobType":"A","input":{"a":[${numbers("5e-324")}]}}`, "input", /262144 bytes/],
     ["an input of 65 levels", `{"jobType":"A","input":${nested(65)}}`, "input", /64 levels/],
     ["an input of 10,000 levels", `{"jobType":"A","input":${nested(10_000)}}`, "input", /64 levels/],
     ["lists of 400,000 levels", `{"jobType":"A","input":{"a":${lists(400_000)}}}`, "input", /64 levels/],
@@ -125,6 +132,11 @@ describe("a create past the bounds", () => {
     expect(used.used).toBe(1);
   });
 });
+
+/** A thousand of them: seven kilobytes, three hundred as PostgreSQL writes them. */
+function numbers(one: string): string {
+  return Array.from({ length: 1000 }, () => one).join(",");
+}
 
 function lists(levels: number): string {
   return "[".repeat(levels) + "]".repeat(levels);
