@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import http, { type ServerResponse } from "node:http";
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import net, { type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import cors from "cors";
@@ -94,7 +94,10 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
     },
-    app,
+    (request, response) => {
+      request.url = originForm(request);
+      app(request, response);
+    },
   );
   server.setTimeout(SILENCE_MS);
   const drain = prepareDrain(server);
@@ -111,6 +114,16 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
       server.close();
     },
   };
+}
+
+/**
+ * The target that a request names, without the host that proxies put before it. Express leads one that it cannot parse
+ * past every handler: as `*`, which no route has, it gets the answer of all unknown targets.
+ */
+function originForm({ url = "" }: IncomingMessage): string {
+  if (url.startsWith("/")) return url;
+  const target = URL.parse(url);
+  return target === null ? "*" : target.pathname + target.search;
 }
 
 /** Names each request, as its client did or anew, and says when it is given up. */
