@@ -93,6 +93,8 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
       connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
+      // Others are ignored, as HTTP has it: Java's own client offers h2c with each request.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
     },
     (request, response) => {
       request.url = originForm(request);

@@ -30,3 +30,10 @@ describe("a request's target", () => {
     expect(await get("http://a.example/v1/jobs/list?user_id=u", ...headers)).toContain('"user_id":"u"');
   });
 });
+
+describe("an offer to upgrade to anything but WebSocket", () => {
+  it.each(["h2c", "TLS/1.0", "banana"])("is ignored: %s", async (protocol) => {
+    const answer = await get("/healthz", "Connection: Upgrade", `Upgrade: ${protocol}`);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
