@@ -39,8 +39,7 @@ export class TokenVerifier {
   /** @throws AtlasError `invalid_token`; `unavailable` when the key set cannot be fetched. */
   async verify(token: string): Promise<Identity> {
     if (token.length > MAX_TOKEN_BYTES) throw invalidToken(`the token must be at most ${MAX_TOKEN_BYTES} bytes`);
-    const header = jwt.decode(token, { complete: true })?.header;
-    if (header === undefined) throw invalidToken("it is no JSON Web Token");
+    const header = headerOf(token);
     // Whatever a token says that it must be understood by, we do not.
     if ("crit" in header) throw invalidToken("its header names extensions (crit)");
     const { key, algorithm } = await this.findKey(header);
@@ -62,6 +61,22 @@ export class TokenVerifier {
     if (typeof claims.sub !== "string" || !isUuid(claims.sub)) throw invalidToken("sub must be a UUID");
     return { userId: claims.sub.toLowerCase(), expiresAt: new Date(Math.min(claims.exp, MAX_EXP) * 1000) };
   }
+}
+
+/** @throws AtlasError `invalid_token` */
+function headerOf(token: string): JwtHeader {
+  const fault = "it is no JSON Web Token";
+  let decoded: jwt.Jwt | null;
+  try {
+    decoded = jwt.decode(token, { complete: true });
+  } catch (error) {
+    // Not only null: a payload that is no JSON throws.
+    throw invalidToken(fault, error);
+  }
+  const header: unknown = decoded?.header;
+  // Its header, too, may be any JSON.
+  if (typeof header !== "object" || header === null) throw invalidToken(fault);
+  return header as JwtHeader;
 }
 
 function keyFinder(source: KeySource): (header: JwtHeader) => Promise<IssuerKey> {

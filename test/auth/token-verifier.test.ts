@@ -32,6 +32,8 @@ describe("TokenVerifier", () => {
 
   it.each([
     ["nonsense", "x.y.z"],
+    ["one whose header is no object", sign({}).replace(/^[^.]+/, "NQ")],
+    ["one whose payload is no JSON", sign({}).replace(/\.[^.]+/, ".e30x")],
     ["another secret's", sign({}, {}, "another secret of thirty-two bytes!!")],
     ["one that has expired", sign({}, { expiresIn: -31 })],
     ["one that is not valid yet", sign({}, { notBefore: 60 })],
