@@ -1,5 +1,10 @@
+import fc from "fast-check";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { exchange } from "../support/exchange.js";
+import { graphqlFault, restFault } from "./documented.js";
+import { runs } from "./parameters.js";
+import { answersIn, type RawAnswer, rawRequest } from "./raw-requests.js";
+import { expectWhole } from "./whole.js";
 
 let api: TestApi;
 let member: TestMember;
@@ -16,6 +21,35 @@ const get = (target: string, ...headers: string[]): Promise<string> =>
     api.port,
     [`GET ${target} HTTP/1.1`, "Host: a", "Connection: close", ...headers].join("\r\n").concat("\r\n\r\n"),
   );
+
+/** What Node itself refuses, before there is a request that we could name. */
+const REFUSALS = new Set([400, 403, 404, 408, 413, 417, 426, 431]);
+
+/** Why an answer is none that is documented; null when it is. */
+function faultOf({ status, headers, body }: RawAnswer): string | null {
+  if (headers["x-request-id"] === undefined) return REFUSALS.has(status) ? null : `a refusal with ${status}`;
+  if (body === "") return status < 500 ? null : `an empty ${status}`;
+  if (status === 200 && /^text\/(plain|event-stream)/.test(headers["content-type"] ?? "")) return null;
+  if (!headers["content-type"]?.includes("json")) return `${status} with ${headers["content-type"]}`;
+  const parsed = JSON.parse(body) as { data?: unknown; errors?: unknown[] };
+  if (parsed.data !== undefined || parsed.errors !== undefined) return graphqlFault(parsed.errors);
+  return restFault({ status, body: parsed });
+}
+
+describe("whatever comes over a connection", () => {
+  it("is answered as documented, or the connection ended", async () => {
+    const stream = (text: string): boolean => text.includes("text/event-stream");
+    await fc.assert(
+      fc.asyncProperty(rawRequest(member), async (bytes) => {
+        const answers = answersIn(await exchange(api.port, bytes, stream));
+        expect(answers.map(faultOf).filter((fault) => fault !== null)).toEqual([]);
+      }),
+      runs(4),
+    );
+  });
+
+  it("leaves the API whole", () => expectWhole(api));
+});
 
 describe("a request's target", () => {
   it.each(["http://[", "http://", "http://[::1/v1/jobs/list"])("that is no URL is not_found: %s", async (target) => {
