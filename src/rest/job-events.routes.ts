@@ -49,6 +49,8 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
         return;
       }
       leaveEarly(response);
+      // Behind a body that nobody reads, the connection's end would not be seen.
+      request.resume();
       const writer = new EventStreamWriter(response);
       const end = (): void => {
         void writer.write(endFrame(asAtlasError(ending.signal.reason), response));

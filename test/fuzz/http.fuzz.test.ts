@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { exchange } from "../support/exchange.js";
+import { call } from "../rest/call.js";
 import { graphqlFault, restFault } from "./documented.js";
 import { runs } from "./parameters.js";
 import { answersIn, type RawAnswer, rawRequest } from "./raw-requests.js";
@@ -69,5 +70,28 @@ describe("an offer to upgrade to anything but WebSocket", () => {
   it.each(["h2c", "TLS/1.0", "banana"])("is ignored: %s", async (protocol) => {
     const answer = await get("/healthz", "Connection: Upgrade", `Upgrade: ${protocol}`);
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+  });
+});
+
+describe("a client that goes", () => {
+  const request = (target: string): string =>
+    [`GET ${target} HTTP/1.1`, "Host: a", `Authorization: Bearer ${member.token}`, `X-Tenant-Id: ${member.tenantId}`]
+      .join("\r\n")
+      .concat("\r\n\r\n");
+  /** What no parser takes ends the connection at once, with what is under way on it. */
+  const BREAK = "break\r\n\r\n";
+
+  it("gives its event streams back, begun or not, first on the connection or not", async () => {
+    await exchange(api.port, request("/v1/jobs/events") + BREAK);
+    await exchange(api.port, request("/v1/jobs/events").repeat(3) + BREAK);
+    await exchange(api.port, request("/v1/jobs/events").repeat(3), (text) => text.includes("retry: "));
+    await expectWhole(api);
+  });
+
+  it("gives its turns back, of every request on the connection", async () => {
+    for (const target of ["/v1/jobs/list", "/graphql"]) {
+      await exchange(api.port, request(target).repeat(50) + BREAK);
+      expect((await call(api, "GET", "/v1/jobs/list", member.headers)).status).toBe(200);
+    }
   });
 });
