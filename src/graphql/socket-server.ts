@@ -11,7 +11,7 @@ import {
   type GraphQLSchema,
   validate,
 } from "graphql";
-import { type Context, handleProtocols, type ServerOptions, type SubscribePayload } from "graphql-ws";
+import { type Context, handleProtocols, MessageType, type ServerOptions, type SubscribePayload } from "graphql-ws";
 import { type Extra, useServer } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
 import type { Authenticator } from "../auth/authenticator.js";
@@ -56,6 +56,8 @@ const MAX_PAYLOAD_BYTES = 128 * 1024;
 const INIT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 12_000;
 const MAX_OPERATIONS = 100;
+const MAX_ID_BYTES = 80;
+const SERVER_MESSAGES = new Set<unknown>([MessageType.ConnectionAck, MessageType.Next, MessageType.Error]);
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const CLOSE_BOUND_MS = 1_000;
 
@@ -87,6 +89,7 @@ export class SocketServer {
   constructor(private readonly options: SocketServerOptions) {
     const serverOptions: ServerOptions<Record<string, unknown> | undefined, SocketExtra> = {
       connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+      jsonMessageReviver: refuseUnfit,
       onConnect: (context) => this.connect(context),
       onSubscribe: (context, id, payload) => this.begin(context, id, payload),
       onOperation: ({ extra }, id, _payload, _args, result) => {
@@ -257,6 +260,20 @@ export class SocketServer {
     logUnknownErrors(this.options.log, requestId, errors);
     return errors.map((error) => withRequestId(formatError(error.toJSON(), error), requestId));
   }
+}
+
+/**
+ * Refuses, while it is parsed, a message that graphql-ws would fail over, printing to the console and closing with 4500:
+ * one that servers send, and an id that makes the reason of a close longer than a close can carry.
+ */
+function refuseUnfit(key: string, value: unknown): unknown {
+  if (key !== "" || typeof value !== "object" || value === null) return value;
+  const { id, type } = value as { id?: unknown; type?: unknown };
+  if (SERVER_MESSAGES.has(type)) throw new TypeError("Only a server sends this");
+  if (type === MessageType.Subscribe && typeof id === "string" && Buffer.byteLength(id) > MAX_ID_BYTES) {
+    throw new RangeError("The id is too long");
+  }
+  return value;
 }
 
 const CLIENTS_FAULT = { extensions: { code: "BAD_REQUEST" } };
