@@ -3,6 +3,7 @@ import {
   type FragmentDefinitionNode,
   Kind,
   type OperationDefinitionNode,
+  OperationTypeNode,
   parse,
   type SelectionSetNode,
 } from "graphql";
@@ -38,7 +39,7 @@ const NAMES: Record<keyof Size, string> = {
 /**
  * Parses a document and refuses one that is too large, before anything that takes longer is done with it. For HTTP and
  * WebSocket alike.
- * @throws AtlasError `query_too_complex`; a GraphQLError for a syntax error.
+ * @throws AtlasError `query_too_complex`, `invalid_input`; a GraphQLError for a syntax error.
  */
 export function readDocument(query: string): DocumentNode {
   if (query.length > MAX.characters) throw tooLarge(`${MAX.characters} characters`, query.length);
@@ -48,9 +49,30 @@ export function readDocument(query: string): DocumentNode {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
   }
   for (const definition of document.definitions) {
-    if (definition.kind === Kind.OPERATION_DEFINITION) refuseTooLarge(definition, fragments);
+    if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+    refuseTooLarge(definition, fragments);
+    // Validation knows no variables here, and throws where it should report.
+    if (definition.operation === OperationTypeNode.SUBSCRIPTION && isConditional(definition.selectionSet, fragments)) {
+      throw new AtlasError("invalid_input", "A subscription's root field may have no @skip and no @include");
+    }
   }
   return document;
+}
+
+/** Whether anything that a selection selects, itself or by its fragments, depends on a condition. */
+function isConditional(
+  { selections }: SelectionSetNode,
+  fragments: Map<string, FragmentDefinitionNode>,
+  seen = new Set<string>(),
+): boolean {
+  return selections.some((selection) => {
+    if (selection.directives?.some(({ name }) => name.value === "skip" || name.value === "include")) return true;
+    if (selection.kind === Kind.FIELD) return false;
+    if (selection.kind === Kind.INLINE_FRAGMENT) return isConditional(selection.selectionSet, fragments, seen);
+    const { value } = selection.name;
+    const fragment = seen.has(value) ? undefined : fragments.get(value);
+    return fragment !== undefined && isConditional(fragment.selectionSet, fragments, seen.add(value));
+  });
 }
 
 function parseBounded(query: string): DocumentNode {

@@ -63,6 +63,12 @@ describe("a bad request", () => {
     ["a syntax error", `{"query":"{"}`, "application/graphql-response+json", 400],
     ["a syntax error, for a client of the old media type", `{"query":"{"}`, "application/json", 200],
     ["an unknown field", `{"query":"{ nothing }"}`, "*/*", 400],
+    [
+      "a condition at a subscription's root",
+      `{"query":"subscription ($a: Boolean!) { ...f } fragment f on Subscription { ... @include(if: $a) { jobStatusChanged { jobId } } }"}`,
+      "*/*",
+      400,
+    ],
     ["a persisted query of no version", `{"query":"{x}","extensions":{"persistedQuery":{}}}`, "*/*", 400],
     ["10,000 levels", JSON.stringify({ query: "{a".repeat(10_000) + "}".repeat(10_000) }), "*/*", 400],
     ["10,000 levels of a list", JSON.stringify({ query: `{ job(id: ${"[".repeat(10_000)}` }), "*/*", 400],
