@@ -39,7 +39,7 @@ export interface AtlasServer {
 }
 
 const GRAPHQL_BODY_LIMIT = "8mb";
-/** To arrive, and from then on to be answered. */
+/** For a request to arrive, and for as long again to be answered. */
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -132,7 +132,7 @@ function originForm({ url = "" }: IncomingMessage): string {
 const identify: RequestHandler = (request, response, next) => {
   const given = request.get("x-request-id");
   const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
-  const asking: Asking = { requestId, deadlineAt: performance.now() + REQUEST_TIMEOUT_MS };
+  const asking: Asking = { requestId, deadlineAt: performance.now() + 2 * REQUEST_TIMEOUT_MS };
   Object.assign(response.locals, { requestId, asking });
   response.setHeader("X-Request-Id", requestId);
   response.setHeader("Cache-Control", "no-store");

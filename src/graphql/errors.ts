@@ -17,9 +17,7 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown): 
   if (original instanceof AtlasError)
     return { message: original.message, ...place, extensions: extensionsOf(original) };
   if (isClientsFault(thrown)) {
-    const given = formatted.extensions?.["code"] ?? "GRAPHQL_VALIDATION_FAILED";
-    // Apollo's for what has none of its own: a persisted query's wrong hash or version.
-    const code = given === ERRORS.internal_error.graphql ? "BAD_REQUEST" : given;
+    const code = formatted.extensions?.["code"] ?? "GRAPHQL_VALIDATION_FAILED";
     return { message: formatted.message, ...place, extensions: { code } };
   }
   return { message: "Internal server error", ...place, extensions: { code: ERRORS.internal_error.graphql } };

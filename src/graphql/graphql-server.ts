@@ -71,7 +71,11 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
     introspection: true,
     includeStacktraceInErrorResponses: false,
     csrfPrevention: true,
+    // Nobody was promised them, and each would be a way around what looks at a request's document.
+    persistedQueries: false,
+    allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
+    logger: log,
     plugins: [
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
