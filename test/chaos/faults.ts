@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseProxy } from "../support/database-proxy.ts";
 import type { Cluster } from "../support/cluster.ts";
+import { until } from "../support/until.ts";
+import { openQuery } from "./findings.ts";
 import type { Member } from "./processes.ts";
 import type { ChaosWatcher } from "./watcher.ts";
 
@@ -23,16 +25,32 @@ export interface Scene {
 }
 
 const FREEZE_MS = 13_000;
+const HOLDER_BOUND_MS = 20_000;
 const one = <T>(from: readonly T[], random: () => number): T => from[Math.floor(random() * from.length)] as T;
 
-async function killWorker({ workers, killed, random }: Scene): Promise<void> {
-  const worker = one(workers, random);
+async function killWorker(scene: Scene): Promise<void> {
+  const { workers, killed, random } = scene;
+  // One that has something to lose.
+  const worker = await until(async () => one(await holders(scene), random), {
+    boundMs: HOLDER_BOUND_MS,
+    what: "a worker with a long job",
+  }).catch(() => one(workers, random));
   const { workerId, pid } = worker;
   const at = Date.now();
   await worker.kill("SIGKILL");
   killed.push({ workerId: workerId ?? "", pid, at, monotonic: Number(process.hrtime.bigint() / 1000n) });
   await sleep(random() * 2_000);
   await worker.start();
+}
+
+/** The workers that hold a job which takes its time. */
+async function holders({ cluster, workers }: Scene): Promise<Member[]> {
+  const query = await openQuery(cluster.superuserUrl);
+  const rows = await query.rows<{ worker_id: string }>(
+    "select worker_id from jobs where status = 'running' and job_type in ('SLOW', 'STUBBORN') and started_at > now() - interval '300 ms'",
+  );
+  await query.end();
+  return workers.filter(({ workerId }) => rows.some((row) => row.worker_id === workerId));
 }
 
 async function killApi({ apis, random }: Scene): Promise<void> {

@@ -9,7 +9,7 @@ process.once("SIGINT", () => interrupted.abort()).once("SIGTERM", () => interrup
 
 const report = await runChaos({ seconds, seed, signal: interrupted.signal });
 const { faults, findings, throughput, recoveredMs, foundMs, jobs, events, resumed } = report;
-const inSeconds = (ms: number): string => (ms / 1000).toFixed(1);
+const inSeconds = (ms: number): string => (Number.isFinite(ms) ? (ms / 1000).toFixed(1) : "–");
 const median = (all: number[]): number => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? NaN;
 console.table(Object.entries(faults).map(([fault, times]) => ({ fault, times })));
 console.table([

@@ -2,7 +2,9 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { issueToken } from "../../dist/auth/issue-token.js";
 import { Database } from "../../dist/database/database.js";
+import { readCursorKey } from "../../dist/database/installation.js";
 import { migrate } from "../../dist/database/migrate.js";
+import { Cursors } from "../../dist/feed/cursors.js";
 import { createLogger } from "../../dist/log.js";
 import { TenantService } from "../../dist/services/tenant-service.js";
 import { openDatabaseProxy } from "../support/database-proxy.ts";
@@ -81,7 +83,7 @@ async function perform(
 ): Promise<ChaosReport> {
   const random = generator(seed);
   const secret = randomUUID();
-  const people = await makePeople(cluster, secret);
+  const { people, cursors } = await prepare(cluster, secret);
   const variables = {
     DATABASE_URL: cluster.url,
     DATA_DIR: cluster.folder,
@@ -111,7 +113,13 @@ async function perform(
   const watch = async (count: number): Promise<void> => {
     for (let n = 0; n < count; n += 1) {
       const { tenantId, token } = people[n % people.length]!;
-      const watcher = await startWatcher(proxies[n % 2]!.url, tenantId, token, n % 5 === 3 ? "COMPLETED" : null);
+      const watcher = await startWatcher(
+        proxies[n % 2]!.url,
+        tenantId,
+        token,
+        n % 5 === 3 ? "COMPLETED" : null,
+        cursors,
+      );
       scene.watchers.push(watcher);
       closing.push(() => watcher.stop());
     }
@@ -145,8 +153,8 @@ async function perform(
   };
 }
 
-/** One member of a tenant for each producer. */
-async function makePeople(cluster: Cluster, secret: string) {
+/** One member of a tenant for each producer, and what reads the service's cursors. */
+async function prepare(cluster: Cluster, secret: string) {
   const database = await Database.connect({ url: cluster.url, poolSize: 2, log: createLogger("silent") });
   try {
     await migrate(database);
@@ -154,7 +162,8 @@ async function makePeople(cluster: Cluster, secret: string) {
     const tenants = await Promise.all(
       Array.from({ length: TENANTS }, (_, n) => service.createTenant(`Chaos ${n}`, null)),
     );
-    return await Promise.all(
+    const cursors = new Cursors(await readCursorKey(database));
+    const people = await Promise.all(
       Array.from({ length: PRODUCERS }, async (_, n) => {
         const { tenantId, userId } = await service.addMember(
           tenants[n % TENANTS]!.id,
@@ -166,6 +175,7 @@ async function makePeople(cluster: Cluster, secret: string) {
         return { tenantId, userId, token: issueToken(rules, userId, 86_400) };
       }),
     );
+    return { people, cursors };
   } finally {
     await database.close();
   }

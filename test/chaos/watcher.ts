@@ -1,3 +1,4 @@
+import type { Cursors } from "../../dist/feed/cursors.js";
 import { createAtlasClient } from "../../dist/client/index.js";
 
 /** A client that watches a tenant through everything, and keeps what it has seen. */
@@ -21,6 +22,7 @@ export async function startWatcher(
   tenantId: string,
   token: string,
   status: "COMPLETED" | null,
+  cursors: Cursors,
 ): Promise<ChaosWatcher> {
   const client = createAtlasClient({ url, tenantId, token });
   const { eventCursor: after } = await client.list({ first: 1 });
@@ -28,7 +30,7 @@ export async function startWatcher(
     tenantId,
     status: status?.toLowerCase() ?? null,
     // Opaque to clients; the harness may look.
-    startPosition: Buffer.from(after, "base64url").readBigInt64BE(0),
+    startPosition: cursors.readEvent(tenantId, after).position,
     seen: [],
     resumed: 0,
     failure: null,
