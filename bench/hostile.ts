@@ -41,6 +41,9 @@ const HOSTILE: Record<string, (n: number) => { query: string; variables?: unknow
   "over the cost limit": (n) => ({ query: `query Q${n} { jobs(first: 200) { nodes { events(first: 200) { nodes { version } } } } }` }),
   "just within the cost limit": (n) => ({ query: `query Q${n} { jobs(first: 200) { nodes { id input events(first: 20) { nodes { version status actor { id } } } } } }` }),
   "free of cost, and as large as that can be": (n) => ({ query: `query Q${n} { a: jobs(first: 200) { nodes { id input error { code } } } b: jobs(first: 200, filter: {status: [FAILED]}) { nodes { id output } } }` }),
+  "large inputs, page after page": (n) => ({ query: `query Q${n} { ${many(4, (m) => `a${m}: jobs(first: 200) { nodes { input } }`)} }` }),
+  "counts by scan": (n) => ({ query: `query Q${n} { ${many(20, (m) => `a${m}: jobs(first: 1, filter: {createdAfter: "2026-01-01T00:00:00Z"}) { totalCount }`)} }` }),
+  "many fields, each of a transaction": (n) => ({ query: `query Q${n} { ${many(50, (m) => `a${m}: jobs(first: 1) { nodes { id } }`)} }` }),
   "a megabyte of variables": (n) => ({ query: `query Q${n}($filter: JobFilter) { jobs(filter: $filter) { totalCount } }`, variables: { filter: { jobType: Array.from({ length: 100_000 }, () => "xxxxxxx") } } }),
   "no token": (n) => ({ query: `query Q${n} { jobs { totalCount } }`, headers: { authorization: "" } }),
   "a bad token": (n) => ({ query: `query Q${n} { jobs { totalCount } }`, headers: { authorization: "Bearer x.y.z" } }),
@@ -106,13 +109,15 @@ async function inThread<T>(setup: Setup): Promise<T> {
 async function measure(): Promise<void> {
   const service = await openService();
   const other = await service.newMember();
-  for (const headers of [service.headers, other.headers]) {
-    const tenantId = headers["x-tenant-id"];
+  for (const [{ "x-tenant-id": tenantId }, bytes] of [
+    [service.headers, 1_000],
+    [other.headers, 100_000],
+  ] as const) {
     await service.database.transaction({ role: "worker", actor: "system" }, (tx) =>
       tx.query(
         `insert into jobs (tenant_id, job_type, input)
-         select $1, 'A', jsonb_build_object('text', repeat('x', 1000)) from generate_series(1, 2000)`,
-        [tenantId],
+         select $1, 'A', jsonb_build_object('text', repeat('x', $2)) from generate_series(1, 2000)`,
+        [tenantId, bytes],
       ),
     );
   }

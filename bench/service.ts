@@ -51,11 +51,7 @@ export async function openService() {
     events: api.events,
     log,
     token,
-    viewer: await api.authenticator.authenticate(
-      { authorization: `Bearer ${token}`, tenantIds: [tenantId] },
-      {},
-      new AbortController().signal,
-    ),
+    viewer: await api.authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [tenantId] }),
     headers,
     newMember,
     /** Runs one statement as the cluster's superuser. */

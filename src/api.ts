@@ -1,8 +1,8 @@
 import { Authenticator } from "./auth/authenticator.js";
-import { ConcurrencyLimit } from "./auth/concurrency-limit.js";
 import { MembershipWatch } from "./auth/membership-watch.js";
 import { type TokenRules, TokenVerifier } from "./auth/token-verifier.js";
 import type { Config } from "./config.js";
+import { ConcurrencyLimit } from "./database/concurrency-limit.js";
 import type { Database } from "./database/database.js";
 import type { Hints } from "./database/hints.js";
 import { readCursorKey } from "./database/installation.js";
@@ -42,8 +42,7 @@ export async function createApi({ config, database, hints, rules, log }: ApiOpti
   const cursors = new Cursors(await readCursorKey(database));
   const tail = new Tail(database, hints, log);
   const createLimit = new CreateLimit(database, config.createLimitPerMinute);
-  // One user never has more than half of the connections.
-  const turns = new ConcurrencyLimit(Math.max(Math.floor(config.databasePoolSize / 2), 1));
+  const turns = new ConcurrencyLimit(Math.max(Math.floor(config.databasePoolSize / 2), 1), "requests of a user");
   const authenticator = new Authenticator(new TokenVerifier(rules), database, turns);
   const limits = { perUser: config.streamsPerUser, perTenant: config.streamsPerTenant };
   const memberships = new MembershipWatch(authenticator, limits, log);

@@ -29,12 +29,8 @@ export async function prepareDemo({ database, jobs, authenticator, rules, url }:
   await tenants.addMember(TENANT_ID, USER_ID, "pro", "owner");
   if (rules.key.kind !== "secret") return "";
   const token = issueToken(rules, USER_ID, TOKEN_SECONDS);
-  const viewer = await authenticator.authenticate(
-    { authorization: `Bearer ${token}`, tenantIds: [TENANT_ID] },
-    {},
-    new AbortController().signal,
-  );
-  const { eventCursor } = await jobs.list(viewer, { first: 1 });
+  const viewer = await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [TENANT_ID] });
+  const { eventCursor } = await jobs.list(viewer, { first: 1 }, null);
   return lines(url, token, eventCursor);
 }
 

@@ -57,6 +57,8 @@ const EXPOSED_HEADERS = [
   "RateLimit-Remaining",
   "RateLimit-Reset",
   "Retry-After",
+  "X-Query-Cost",
+  "X-Query-Cost-Remaining",
   "X-Request-Id",
 ];
 
@@ -132,7 +134,9 @@ function originForm({ url = "" }: IncomingMessage): string {
 const identify: RequestHandler = (request, response, next) => {
   const given = request.get("x-request-id");
   const requestId = given !== undefined && /^[\w.-]{1,100}$/.test(given) ? given : randomUUID();
-  const asking: Asking = { requestId, deadlineAt: performance.now() + 2 * REQUEST_TIMEOUT_MS };
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  const asking: Asking = { requestId, deadlineAt: performance.now() + 2 * REQUEST_TIMEOUT_MS, gone: gone.signal };
   Object.assign(response.locals, { requestId, asking });
   response.setHeader("X-Request-Id", requestId);
   response.setHeader("Cache-Control", "no-store");

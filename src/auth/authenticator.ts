@@ -1,11 +1,11 @@
+import type { ConcurrencyLimit } from "../database/concurrency-limit.js";
 import type { Database } from "../database/database.js";
 import { TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
 import { AtlasError } from "../errors.js";
-import type { ConcurrencyLimit } from "./concurrency-limit.js";
 import type { Credentials } from "./credentials.js";
 import type { TokenVerifier } from "./token-verifier.js";
 import { isUuid } from "./uuid.js";
-import type { Asking, Viewer } from "./viewer.js";
+import { type Asking, sessionOf, type Viewer } from "./viewer.js";
 
 /** Turns credentials into a viewer: token first, then tenant, then membership. */
 export class Authenticator {
@@ -17,24 +17,19 @@ export class Authenticator {
 
   /**
    * Lets a member in, for as long as they keep their turn.
-   * @param gone fires when nobody waits for the answer any more.
    * @throws AtlasError `missing_bearer_token`, `invalid_token`, `tenant_required`, `invalid_tenant_id`,
    * `tenant_access_denied` (also for a tenant that does not exist), `rate_limit_exceeded`, `unavailable`.
    */
-  async enter(
-    credentials: Credentials,
-    asking: Asking,
-    gone: AbortSignal,
-  ): Promise<{ viewer: Viewer; leave: () => void }> {
+  async enter(credentials: Credentials, asking: Asking): Promise<{ viewer: Viewer; leave: () => void }> {
     const token = /^Bearer +(\S+) *$/i.exec(credentials.authorization ?? "")?.[1];
     if (token === undefined) {
       throw new AtlasError("missing_bearer_token", "Send a token in the Authorization header: Bearer <token>");
     }
     const { userId, expiresAt } = await this.tokens.verify(token);
     const tenantId = oneTenantId(credentials.tenantIds);
-    const leave = await this.turns.enter(userId, gone);
+    const leave = await this.turns.enter(userId, asking.gone);
     try {
-      const session = { role: "api", tenantId, actor: `user:${userId}`, deadlineAt: asking.deadlineAt } as const;
+      const session = sessionOf({ ...asking, tenantId, userId });
       const member = await this.database.transaction(session, ({ em }) =>
         em.qb(TenantMemberEntity).select(["role", "seat"]).where({ tenantId, userId }).execute("get"),
       );
@@ -50,8 +45,8 @@ export class Authenticator {
    * Who asks, for what lasts longer than a turn.
    * @throws AtlasError as `enter`
    */
-  async authenticate(credentials: Credentials, asking: Asking, gone: AbortSignal): Promise<Viewer> {
-    const { viewer, leave } = await this.enter(credentials, asking, gone);
+  async authenticate(credentials: Credentials, asking: Asking = {}): Promise<Viewer> {
+    const { viewer, leave } = await this.enter(credentials, asking);
     leave();
     return viewer;
   }

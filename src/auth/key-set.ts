@@ -38,9 +38,12 @@ export class KeySet {
    */
   async find(keyId: string): Promise<IssuerKey | null> {
     let failure: unknown = null;
+    const known = this.keys.has(keyId) && this.now() - this.fetchedAt <= MAX_AGE_MS;
     const stale = this.now() - this.fetchedAt > REFRESH_MS;
-    if ((stale || !this.keys.has(keyId)) && (this.asking !== null || this.now() - this.askedAt > COOL_DOWN_MS)) {
-      await (this.asking ??= this.fetch()).catch((error: unknown) => (failure = error));
+    if ((stale || !known) && (this.asking !== null || this.now() - this.askedAt > COOL_DOWN_MS)) {
+      const asked = (this.asking ??= this.fetch()).catch((error: unknown) => (failure = error));
+      // Nobody with a known key waits for an issuer that hangs.
+      if (!known) await asked;
     }
     if (this.now() - this.fetchedAt > MAX_AGE_MS) {
       const message = "The key set that verifies tokens is not reachable";

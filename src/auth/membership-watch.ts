@@ -12,6 +12,11 @@ export interface StreamLimits {
   perTenant: number;
 }
 
+/** Without the tolerance of the clock that a request has: a stream would end at once, to be begun again and again. */
+export function hasExpired({ expiresAt }: Viewer): boolean {
+  return expiresAt.getTime() <= Date.now();
+}
+
 const CHECK_MS = 2_000;
 const RETRY_AFTER_SECONDS = 10;
 /** The longest that a timer can be set for. */
@@ -37,9 +42,12 @@ export class MembershipWatch {
   /**
    * Calls `end` once, when the viewer's time is over.
    * @returns what stops the watch, for a stream that ends by itself.
-   * @throws AtlasError `rate_limit_exceeded` when the user or the tenant has as many streams as they may.
+   * @throws AtlasError `invalid_token` when the token has expired, `rate_limit_exceeded` when the user or the tenant has as many streams as they may.
    */
   follow(viewer: Viewer, end: (why: MembershipEnd) => void): () => boolean {
+    if (hasExpired(viewer)) {
+      throw new AtlasError("invalid_token", "The bearer token is not valid: it has expired");
+    }
     this.refuseTooMany(viewer);
     const key = {};
     const stop = (): boolean => {

@@ -1,3 +1,4 @@
+import type { Session } from "../database/database.js";
 import type { MemberRole, SeatType } from "../database/entities/tenant-member.entity.js";
 
 /** The request, or the connection, that somebody makes. */
@@ -6,6 +7,8 @@ export interface Asking {
   requestId?: string;
   /** When it is given up, as `performance.now()` counts; its statements are canceled then. Absent: never. */
   deadlineAt?: number;
+  /** Fires when its client has left: nothing more is begun for it. */
+  gone?: AbortSignal;
 }
 
 /** Who asks: a member of the tenant that the request is for. */
@@ -16,4 +19,20 @@ export interface Viewer extends Asking {
   seatType: SeatType;
   /** When the token ends. */
   expiresAt: Date;
+}
+
+/** A session of the database for what a viewer asks for. */
+export function sessionOf({
+  tenantId,
+  userId,
+  deadlineAt,
+  gone,
+}: Pick<Viewer, "tenantId" | "userId" | keyof Asking>): Session {
+  return {
+    role: "api",
+    tenantId,
+    actor: `user:${userId}`,
+    ...(deadlineAt !== undefined && { deadlineAt }),
+    ...(gone !== undefined && { gone }),
+  };
 }

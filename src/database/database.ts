@@ -3,17 +3,19 @@ import type { EntityManager } from "@mikro-orm/postgresql";
 import { MikroORM } from "@mikro-orm/postgresql";
 import { CompiledQuery, type Kysely } from "kysely";
 import { AtlasError } from "../errors.js";
+import { ConcurrencyLimit } from "./concurrency-limit.js";
 import { RETRY_AFTER_SECONDS, unavailableIfAway } from "./away.js";
 import { ANSWER_TIMEOUT_MS, ormOptions, type DatabaseOptions } from "./orm-options.js";
 
 /**
  * Whom a transaction acts as. `api` sees and changes one tenant's rows, `feed` reads every tenant's events,
  * memberships and counts, `worker` changes all rows. `actor` is written to the events of the changes made. `deadlineAt`,
- * as `performance.now()` counts, is when nobody waits for it any more.
+ * as `performance.now()` counts, is when nobody waits for it any more, and `gone` fires when nobody does already. What is
+ * done for a tenant takes of its share of the connections.
  */
 export type Session =
-  | { role: "api"; tenantId: string; actor: string; deadlineAt?: number | undefined }
-  | { role: "feed" }
+  | { role: "api"; tenantId: string; actor: string; deadlineAt?: number; gone?: AbortSignal }
+  | { role: "feed"; tenantId?: string }
   | { role: "worker"; actor: string };
 
 /** An open transaction, acting in its session's role. */
@@ -36,11 +38,16 @@ export interface Transaction {
 
 /** The connection pool and the roles that the service acts in. */
 export class Database {
+  /** No tenant ever has more than half of the connections. */
+  private readonly shares: ConcurrencyLimit;
+
   private constructor(
     private readonly orm: MikroORM,
     private readonly options: DatabaseOptions,
     private readonly login: string,
-  ) {}
+  ) {
+    this.shares = new ConcurrencyLimit(Math.max(Math.floor(options.poolSize / 2), 1), "transactions of a tenant");
+  }
 
   /**
    * Connects as the login of `options.url`.
@@ -96,10 +103,13 @@ export class Database {
    * throws. Role and tenant are set in a statement of their own, since set in the query itself they come too late
    * for row-level security, and locally, so that a pooled connection carries nothing over. A process that freezes in a
    * transaction loses it: it would hold back everybody's feed.
-   * @throws AtlasError `unavailable` when the server is away, or does not answer a statement in time or by the deadline.
+   * @throws AtlasError `unavailable` when the server is away, or does not answer a statement in time or by the deadline;
+   * `rate_limit_exceeded` when too much is waiting for the tenant's share
    */
   async transaction<T>(session: Session, work: (tx: Transaction) => Promise<T>): Promise<T> {
     this.timeoutMs(session);
+    const tenantId = session.role === "worker" ? "" : (session.tenantId ?? "");
+    const leave = tenantId === "" ? null : await this.shares.enter(tenantId, goneOf(session));
     try {
       return await this.orm.em.fork({ clear: true }).transactional(async (em) => {
         const trx = em.getTransactionContext<Kysely<unknown>>();
@@ -116,6 +126,8 @@ export class Database {
       });
     } catch (error) {
       throw unavailableIfAway(error);
+    } finally {
+      leave?.();
     }
   }
 
@@ -124,8 +136,10 @@ export class Database {
     const timeoutMs = this.options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
     const leftMs =
       "deadlineAt" in session && session.deadlineAt !== undefined ? session.deadlineAt - performance.now() : timeoutMs;
-    if (leftMs <= 0)
-      throw new AtlasError("unavailable", "The request took too long", { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    if (leftMs <= 0 || goneOf(session)?.aborted === true)
+      throw new AtlasError("unavailable", "The request took too long, or its client has left", {
+        retryAfterSeconds: RETRY_AFTER_SECONDS,
+      });
     return Math.ceil(Math.min(timeoutMs, leftMs));
   }
 
@@ -133,6 +147,10 @@ export class Database {
   async close(): Promise<void> {
     await Promise.race([this.orm.close(true), sleep(CLOSE_BOUND_MS, undefined, { ref: false })]);
   }
+}
+
+function goneOf(session: Session): AbortSignal | undefined {
+  return session.role === "api" ? session.gone : undefined;
 }
 
 const CLOSE_BOUND_MS = 5_000;

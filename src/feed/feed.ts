@@ -59,7 +59,7 @@ export class Feed {
   }
 
   private async startAt(tenantId: string, from: Position | null): Promise<Position> {
-    return this.database.transaction({ role: "feed" }, async (tx) => {
+    return this.database.transaction({ role: "feed", tenantId }, async (tx) => {
       await refuseExpired(tx, this.cursors, tenantId, from);
       return from ?? startOf(tx.head);
     });
@@ -104,7 +104,7 @@ export class Feed {
   private async replay(tenantId: string, after: Position, queue: EventQueue): Promise<JobEvent[]> {
     while (!queue.closed) {
       try {
-        return await this.database.transaction({ role: "feed" }, (tx) =>
+        return await this.database.transaction({ role: "feed", tenantId }, (tx) =>
           readUnexpired(tx, this.cursors, { after, tenantId, limit: REPLAY_BATCH }),
         );
       } catch (error) {

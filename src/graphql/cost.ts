@@ -1,10 +1,17 @@
-import { type DocumentNode, GraphQLError, type GraphQLSchema, type OperationDefinitionNode } from "graphql";
+import {
+  type DocumentNode,
+  getVariableValues,
+  GraphQLError,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+} from "graphql";
 import {
   type ComplexityEstimator,
   fieldExtensionsEstimator,
   getComplexity,
   simpleEstimator,
 } from "graphql-query-complexity";
+import { AtlasError } from "../errors.js";
 
 /*
  * What an operation costs: about how many rows it reads, writes or shows, known before it runs. A field without a
@@ -13,6 +20,7 @@ import {
 
 const DEFAULT_PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 200;
+const COST_OF_SCAN = 200;
 
 interface Estimated {
   args: Record<string, unknown>;
@@ -24,6 +32,13 @@ export function costOfPage({ args, childComplexity }: Estimated): number {
   const asked = args["first"] ?? args["last"];
   const rows = typeof asked === "number" ? Math.min(Math.max(asked, 1), MAX_PAGE_SIZE) : DEFAULT_PAGE_SIZE;
   return 1 + rows * Math.max(childComplexity, 1);
+}
+
+/** For the jobs, whose total is counted by a scan where the filter asks for instants. */
+export function costOfJobs({ args, childComplexity }: Estimated): number {
+  const filter = Object(args["filter"]) as Record<string, unknown>;
+  const scan = filter["createdAfter"] == null && filter["createdBefore"] == null ? 0 : COST_OF_SCAN;
+  return scan + costOfPage({ args, childComplexity });
 }
 
 /** For a field that takes a list: what is selected of a row, for each of the list. */
@@ -60,13 +75,15 @@ const introspectionEstimator: ComplexityEstimator = ({ type, field, childComplex
  * The cost of a valid operation; 0 when its variables cannot be coerced, since it will not run; Infinity when it cannot be
  * told within bounds.
  * @param document where the operation and its fragments stand.
+ * @throws AtlasError `invalid_input` for an argument that cannot be what it must be.
  */
 export function operationCost(
   schema: GraphQLSchema,
   document: DocumentNode,
-  { name }: OperationDefinitionNode,
+  { name, variableDefinitions = [] }: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
 ): number {
+  if (getVariableValues(schema, variableDefinitions, variables).errors !== undefined) return 0;
   try {
     return getComplexity({
       schema,
@@ -76,6 +93,7 @@ export function operationCost(
       ...(name !== undefined && { operationName: name.value }),
     });
   } catch (error) {
-    return error instanceof GraphQLError && error.message.includes("maximum allowed number of nodes") ? Infinity : 0;
+    if (!(error instanceof GraphQLError) || error.message.includes("maximum allowed number of nodes")) return Infinity;
+    throw new AtlasError("invalid_input", error.message, { cause: error });
   }
 }

@@ -15,6 +15,8 @@ const MAX = {
   tokens: 8_000,
   characters: 1_048_576,
   depth: 15,
+  /** Braces in braces, those of fragments too: what walks them calls itself. */
+  nesting: 50,
   rootFields: 50,
   fields: 1_000,
   aliases: 50,
@@ -28,6 +30,7 @@ type Size = Record<keyof Omit<typeof MAX, "tokens" | "characters">, number>;
 
 const NAMES: Record<keyof Size, string> = {
   depth: "levels",
+  nesting: "nested selections",
   rootFields: "root fields",
   fields: "fields",
   aliases: "aliases",
@@ -79,9 +82,10 @@ function parseBounded(query: string): DocumentNode {
   try {
     return parse(query, { maxTokens: MAX.tokens });
   } catch (error) {
-    if (error instanceof Error && error.message.includes(`${MAX.tokens} tokens`)) {
-      throw tooLarge(`${MAX.tokens} tokens`, "more");
-    }
+    const { name, message } = error as Error;
+    if (message.includes(`${MAX.tokens} tokens`)) throw tooLarge(`${MAX.tokens} tokens`, "more");
+    // The parser calls itself until the stack ends.
+    if (name === "RangeError") throw tooLarge(`${MAX.nesting} nested selections`, "more");
     throw error;
   }
 }
@@ -112,12 +116,14 @@ function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinition
       add(size, {
         ...below,
         depth: 1 + (name.value.startsWith("__") ? 0 : below.depth),
+        nesting: 1 + below.nesting,
         rootFields: 1,
         fields: 1 + below.fields,
         aliases: below.aliases + (alias === undefined ? 0 : 1),
       });
     } else if (selection.kind === Kind.INLINE_FRAGMENT) {
-      add(size, sizeOf(selection.selectionSet, fragments, known));
+      const inner = sizeOf(selection.selectionSet, fragments, known);
+      add(size, { ...inner, nesting: 1 + inner.nesting });
     } else {
       const fragment = fragments.get(selection.name.value);
       if (fragment === undefined) continue;
@@ -128,7 +134,7 @@ function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinition
         spread = sizeOf(fragment.selectionSet, fragments, known);
         known.set(selection.name.value, spread);
       }
-      add(size, spread);
+      add(size, { ...spread, nesting: 1 + spread.nesting });
     }
   }
   return size;
@@ -136,6 +142,7 @@ function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinition
 
 const EMPTY: Readonly<Size> = {
   depth: 0,
+  nesting: 0,
   rootFields: 0,
   fields: 0,
   aliases: 0,
@@ -150,7 +157,7 @@ function addDirectives(size: Size, { directives = [] }: { directives?: readonly 
 }
 
 function add(to: Size, part: Readonly<Size>): void {
-  for (const what of ["depth", "directivesInPlace"] as const) to[what] = Math.max(to[what], part[what]);
+  for (const what of ["depth", "nesting", "directivesInPlace"] as const) to[what] = Math.max(to[what], part[what]);
   for (const what of ["rootFields", "fields", "aliases", "directives", "repeats"] as const) to[what] += part[what];
 }
 

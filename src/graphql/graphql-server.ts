@@ -19,7 +19,7 @@ import { allowanceHeaders } from "../services/create-limit.js";
 import type { EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
 import type { MemberService } from "../services/member-service.js";
-import type { GraphqlContext } from "./context.js";
+import { fullAllowance, type GraphqlContext } from "./context.js";
 import { CostLimit, costHeaders } from "./cost-limit.js";
 import { readDocument } from "./document.js";
 import {
@@ -110,13 +110,11 @@ const requestIds = new AsyncLocalStorage<string>();
  */
 function signIn(authenticator: Authenticator, production: boolean): RequestHandler {
   return async (request, response, next) => {
-    const gone = new AbortController();
-    response.once("close", () => gone.abort());
+    const asking = response.locals["asking"] as Asking;
     try {
-      const asking = response.locals["asking"] as Asking;
-      const { viewer, leave } = await authenticator.enter(credentialsOf(request.headers), asking, gone.signal);
+      const { viewer, leave } = await authenticator.enter(credentialsOf(request.headers), asking);
       response.once("close", leave);
-      if (gone.signal.aborted) {
+      if (asking.gone?.aborted === true) {
         leave();
         return;
       }
@@ -145,8 +143,11 @@ export function answerWith<Context extends BaseContext>(
 /** Refuses a stranger who wants more than the schema, and a document that is too large. */
 const checkDocument: RequestHandler = (request: Request, response, next) => {
   const { viewer, refusal, requestId } = response.locals as { viewer?: Viewer; refusal?: unknown; requestId: string };
-  const asked = request.method === "GET" ? request.query : (request.body as Record<string, unknown> | undefined);
-  const query = asked?.["query"];
+  // As Apollo reads it: Express's own parser stops after a thousand parameters.
+  const query: unknown =
+    request.method === "POST"
+      ? (request.body as Record<string, unknown> | undefined)?.["query"]
+      : new URLSearchParams(request.url.split("?").slice(1).join("?")).get("query");
   if (viewer === undefined && !asksForSchemaOnly(query)) throw refusal;
   try {
     if (typeof query === "string") readDocument(query);
@@ -158,6 +159,7 @@ const checkDocument: RequestHandler = (request: Request, response, next) => {
       return;
     }
     // A syntax error is Apollo's to tell.
+    if (!(error instanceof GraphQLError)) throw error;
   }
   next();
 };
@@ -168,11 +170,13 @@ function wantsOldJson(accept: string): boolean {
 }
 
 function contextOf(response: Response, { jobs, events, members }: GraphqlServerOptions): GraphqlContext {
+  const viewer = (response.locals["viewer"] as Viewer | undefined) ?? null;
   return {
-    viewer: (response.locals["viewer"] as Viewer | undefined) ?? null,
+    viewer,
     jobs,
     events,
     members,
+    payloads: fullAllowance(jobs, viewer),
     onAllowance: (allowance) => response.set(allowanceHeaders(allowance)),
     onCharge: (charge) => response.set(costHeaders(charge)),
     requestId: String(response.locals["requestId"]),

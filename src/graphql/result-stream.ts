@@ -7,7 +7,7 @@ export interface Result {
 }
 
 /** What a reader of one result after the other would ask the database for one by one, it asks for together. */
-const AHEAD = 32;
+const AHEAD = 8;
 
 /**
  * A subscription's results, a few made ready before they are taken, in order all the same. A stream that throws would

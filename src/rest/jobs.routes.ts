@@ -18,6 +18,8 @@ export interface JobsRoutesOptions {
 }
 
 const LIST_SIZE = 200;
+/** The list is shorter where its inputs and outputs are larger: an answer must be held in memory. */
+const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
 const BODY_LIMIT = "1mb";
 const MAX_USER_ID_CHARACTERS = 200;
 
@@ -38,7 +40,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
     .get(signIn(authenticator, tenantOf), async (request, response) => {
       const viewer = viewerOf(response);
       const userId = userIdOf(request);
-      const page = await jobs.list(viewer, { first: LIST_SIZE });
+      const page = await jobs.list(viewer, { first: LIST_SIZE }, jobs.payloadAllowance(viewer, MAX_PAYLOAD_BYTES));
       const items = page.jobs.map((job) => toJobItem(job, legacyStatusNames));
       response.json({ ok: true, org_id: viewer.tenantId, user_id: userId, items, ts: new Date() });
     })

@@ -15,16 +15,14 @@ export function signIn(
   return async (request, response, next) => {
     const credentials = credentialsOf(request.headers);
     const inHeader = credentials.tenantIds.some((id) => id.trim() !== "");
-    const gone = new AbortController();
-    response.once("close", () => gone.abort());
+    const asking = response.locals["asking"] as Asking;
     const { viewer, leave } = await authenticator.enter(
       inHeader ? credentials : { ...credentials, tenantIds: otherTenantIds(request) },
-      response.locals["asking"] as Asking,
-      gone.signal,
+      asking,
     );
     response.once("close", leave);
     // Nobody waits for an answer, and nobody would hear of a later close.
-    if (gone.signal.aborted) {
+    if (asking.gone?.aborted === true) {
       leave();
       return;
     }

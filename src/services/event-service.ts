@@ -1,4 +1,4 @@
-import type { Viewer } from "../auth/viewer.js";
+import { sessionOf, type Viewer } from "../auth/viewer.js";
 import type { Database } from "../database/database.js";
 import type { Cursors } from "../feed/cursors.js";
 import { type Feed, readUnexpired } from "../feed/feed.js";
@@ -9,7 +9,7 @@ import type { JobEvent } from "../queue/job-event.js";
 import { type HistoryPart, readAttemptEvents, readHistories } from "../queue/read-histories.js";
 import { type JobAttempt, toAttempts } from "./job-attempts.js";
 import { checkFilter, pageSize } from "./job-page.js";
-import { tenantLoader } from "./tenant-loader.js";
+import { TenantLoader } from "./tenant-loader.js";
 
 /** Which status changes a subscriber wants; absent: all. */
 export interface ChangeFilter {
@@ -59,7 +59,7 @@ export class EventService {
     private readonly feed: Feed,
     private readonly cursors: Cursors,
   ) {
-    this.histories = tenantLoader(
+    this.histories = new TenantLoader(
       database,
       MAX_BATCH,
       async (tx, tenantId, parts: readonly OfTenant<HistoryPart>[]) => {
@@ -67,7 +67,7 @@ export class EventService {
         return histories.map((events) => ({ events, head: tx.head }));
       },
     );
-    this.attemptsOf = tenantLoader(
+    this.attemptsOf = new TenantLoader(
       database,
       MAX_BATCH,
       async (tx, tenantId, jobs: readonly OfTenant<{ jobId: string }>[]) => {
@@ -115,7 +115,7 @@ export class EventService {
     const size = pageSize(first);
     const { tenantId } = viewer;
     const from = after == null ? null : this.cursors.readEvent(tenantId, after);
-    return this.database.transaction({ role: "api", tenantId, actor: "system" }, async (tx) => {
+    return this.database.transaction(sessionOf(viewer), async (tx) => {
       const part = { tenantId, limit: size + 1 };
       // Without a cursor it begins with what is kept.
       const found = await (from === null

@@ -2,9 +2,12 @@ import { raw, type EntityManager } from "@mikro-orm/postgresql";
 import { isUuid } from "../auth/uuid.js";
 import { JobEntity } from "../database/entities/job.entity.js";
 import { JobCountEntity } from "../database/entities/job-count.entity.js";
+import type { Transaction } from "../database/database.js";
 import type { ErrorDetail } from "../errors.js";
 import type { Cursors } from "../feed/cursors.js";
 import type { Job, JobStatus } from "../queue/job.js";
+import { readPayloads } from "../queue/read-payloads.js";
+import type { PayloadAllowance } from "./payload-allowance.js";
 import { invalidInput } from "./create-job-input.js";
 import { instantFault } from "./instant-bounds.js";
 
@@ -35,9 +38,9 @@ const MAX_PAGE_SIZE = 200;
 const DEFAULT_PAGE_SIZE = 50;
 const MAX_FILTER_VALUES = 100;
 
-/** What a job shows of itself; `checkpoint`, which may be large, is the worker's own. */
+/** What a job shows of itself, but for its payload; `checkpoint`, which may be large, is the worker's own. */
 const JOB_FIELDS = [
-  "id", "tenantId", "jobType", "status", "priority", "input", "output", "error", "attempt", "maxAttempts", "runAt",
+  "id", "tenantId", "jobType", "status", "priority", "error", "attempt", "maxAttempts", "runAt",
   "timeoutMs", "cancelRequestedAt", "workerId", "createdBy", "version", "createdAt", "startedAt", "finishedAt",
   "updatedAt",
 ] as const; // prettier-ignore
@@ -45,19 +48,21 @@ const JOB_FIELDS = [
 /**
  * Reads a page of a tenant's jobs: priority descending, then newest, then id, so that jobs which share a millisecond are
  * neither skipped nor repeated.
+ * @param payloads null: the jobs have neither input nor output. A page that would have too much is shorter than asked.
  * @throws AtlasError `invalid_input`, `invalid_cursor`
  */
 export async function readJobPage(
-  em: EntityManager,
+  tx: Transaction,
   cursors: Cursors,
   tenantId: string,
   page: PageInput,
+  payloads: PayloadAllowance | null,
 ): Promise<JobPage> {
   checkPage(page);
   const backward = page.last != null;
   const size = page.last ?? page.first ?? DEFAULT_PAGE_SIZE;
   const direction = backward ? "asc" : "desc";
-  const query = em
+  const query = tx.em
     .qb(JobEntity)
     .select(JOB_FIELDS)
     .where(jobsWhere(tenantId, page.filter))
@@ -72,21 +77,49 @@ export async function readJobPage(
     query.andWhere(`(priority, created_at, id) ${operator} (?, ?, ?)`, [priority, createdAt.toISOString(), id]);
   }
   const rows = (await query.execute("all")) as unknown as Job[];
-  const more = rows.length > size;
-  const jobs = rows.slice(0, size).map(toJobView);
+  const asked = rows.slice(0, size).map(toJobView);
+  const { jobs, cut } = await withPayloads(tx, tenantId, asked, payloads);
+  const more = rows.length > size || cut;
   return backward
     ? { jobs: jobs.toReversed(), hasPreviousPage: more, hasNextPage: page.before != null }
     : { jobs, hasNextPage: more, hasPreviousPage: page.after != null };
 }
 
-/** The tenant's jobs with these ids, in any order. */
-export async function readJobs(em: EntityManager, tenantId: string, ids: readonly string[]): Promise<Job[]> {
-  const rows = await em
+/** The tenant's jobs with these ids, in any order; with their payloads, as far as these are allowed. */
+export async function readJobs(
+  tx: Transaction,
+  tenantId: string,
+  ids: readonly string[],
+  payloads: PayloadAllowance | null,
+): Promise<Job[]> {
+  const rows = await tx.em
     .qb(JobEntity)
     .select(JOB_FIELDS)
     .where({ tenantId, id: { $in: [...ids] } })
     .execute("all");
-  return (rows as unknown as Job[]).map(toJobView);
+  const jobs = (rows as unknown as Job[]).map(toJobView);
+  return (await withPayloads(tx, tenantId, jobs, payloads)).jobs;
+}
+
+/**
+ * Adds what jobs were given and have returned, for as many as are allowed; at least one, so that every page moves on. Jobs
+ * that are deleted meanwhile are left out.
+ */
+async function withPayloads(
+  tx: Transaction,
+  tenantId: string,
+  jobs: Job[],
+  allowance: PayloadAllowance | null,
+): Promise<{ jobs: Job[]; cut: boolean }> {
+  if (allowance === null || jobs.length === 0) return { jobs, cut: false };
+  const ids = jobs.map(({ id }) => id);
+  const { payloads, spent } = await allowance.spend((maxBytes) => readPayloads(tx, tenantId, ids, maxBytes));
+  const byId = new Map(payloads.map((payload) => [payload.id, payload]));
+  const whole = jobs.flatMap((job) => {
+    const payload = byId.get(job.id);
+    return payload === undefined ? [] : { ...job, input: payload.input, output: payload.output };
+  });
+  return { jobs: whole, cut: spent && whole.length < jobs.length };
 }
 
 /**

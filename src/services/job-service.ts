@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { isUuid } from "../auth/uuid.js";
-import type { Viewer } from "../auth/viewer.js";
-import type { Database, Session, Transaction } from "../database/database.js";
+import { sessionOf, type Viewer } from "../auth/viewer.js";
+import type { Database, Transaction } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
 import { AtlasError } from "../errors.js";
 import type { Logger } from "../log.js";
@@ -18,8 +18,9 @@ import { createAudit } from "./audit.js";
 import { type CreateJobInput, invalidInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
 import { countJobs, type JobFilter, type JobPage, type PageInput, readJobPage, readJobs } from "./job-page.js";
+import { PayloadAllowance, PayloadPace } from "./payload-allowance.js";
 import { DAILY_JOBS, type DailyJobs, dailyJobsOf } from "./seats.js";
-import { tenantLoader } from "./tenant-loader.js";
+import { TenantLoader } from "./tenant-loader.js";
 
 /** A page and the place in the events that it shows. */
 export interface ListedJobs extends JobPage {
@@ -39,11 +40,20 @@ export type OnAllowance = (allowance: Allowance) => void;
 const MAX_CREATES = 1000;
 const MAX_KEY_TRIES = 3;
 const MAX_BATCH = 500;
+/** Payloads read at once by ids: each may have a megabyte. */
+const MAX_PAYLOADS = 20;
+
+interface JobKey {
+  tenantId: string;
+  id: string;
+}
 
 /** What a member can do with their tenant's jobs; the same on every surface. Each method acts for one viewer. */
 export class JobService {
-  private readonly loader;
+  private readonly briefly: TenantLoader<JobKey, Job | null>;
+  private readonly wholly: TenantLoader<JobKey, Job | null>;
   private readonly audit;
+  private readonly pace = new PayloadPace();
 
   constructor(
     private readonly database: Database,
@@ -53,23 +63,41 @@ export class JobService {
     log: Logger,
   ) {
     this.audit = createAudit(log);
-    this.loader = tenantLoader(
+    const read = (allowance: () => PayloadAllowance | null) => {
+      return async (tx: Transaction, tenantId: string, keys: readonly JobKey[]) => {
+        const ids = [...new Set(keys.map(({ id }) => id))];
+        const jobs = new Map((await readJobs(tx, tenantId, ids, allowance())).map((job) => [job.id, job]));
+        return keys.map(({ id }) => jobs.get(id) ?? null);
+      };
+    };
+    this.briefly = new TenantLoader(
       database,
       MAX_BATCH,
-      async (tx, tenantId, keys: readonly { tenantId: string; id: string }[]) => {
-        const ids = [...new Set(keys.map(({ id }) => id))];
-        const jobs = new Map((await readJobs(tx.em, tenantId, ids)).map((job) => [job.id, job]));
-        return keys.map(({ id }) => jobs.get(id) ?? null);
-      },
+      read(() => null),
+    );
+    this.wholly = new TenantLoader(
+      database,
+      MAX_PAYLOADS,
+      read(() => new PayloadAllowance(Number.MAX_SAFE_INTEGER, null)),
     );
   }
 
-  /** @throws AtlasError `invalid_input`, `invalid_cursor`, `unavailable` */
-  async list(viewer: Viewer, page: PageInput): Promise<ListedJobs> {
+  /**
+   * A page of the tenant's jobs.
+   * @param payloads how much input and output the page may have: it is cut where that ends. null: it has none.
+   * @throws AtlasError `invalid_input`, `invalid_cursor`, `unavailable`
+   */
+  async list(viewer: Viewer, page: PageInput, payloads: PayloadAllowance | null): Promise<ListedJobs> {
+    await payloads?.turn();
     return this.act(viewer, async (tx) => ({
-      ...(await readJobPage(tx.em, this.cursors, viewer.tenantId, page)),
+      ...(await readJobPage(tx, this.cursors, viewer.tenantId, page, payloads)),
       eventCursor: this.eventCursor(viewer, tx),
     }));
+  }
+
+  /** How much input and output an answer to the viewer may have. */
+  payloadAllowance(viewer: Viewer, maxBytes: number): PayloadAllowance {
+    return new PayloadAllowance(maxBytes, this.pace.of(viewer.tenantId));
   }
 
   /** The cursor of a job's place in a list. */
@@ -82,11 +110,12 @@ export class JobService {
   }
 
   /**
+   * @param payload whether its input and output are wanted; they are left out otherwise.
    * @returns null for an unknown job, and for another tenant's.
    * @throws AtlasError `invalid_input` for an id that is no UUID
    */
-  async find(viewer: Viewer, id: string): Promise<Job | null> {
-    return this.loader.load({ tenantId: viewer.tenantId, id: jobId(id) });
+  async find(viewer: Viewer, id: string, payload = true): Promise<Job | null> {
+    return (payload ? this.wholly : this.briefly).load({ tenantId: viewer.tenantId, id: jobId(id) });
   }
 
   /** @throws AtlasError `job_not_found`, `invalid_input` */
@@ -249,19 +278,13 @@ export class JobService {
   }
 
   private async present(tx: Transaction, viewer: Viewer, id: string): Promise<Job> {
-    const [job] = await readJobs(tx.em, viewer.tenantId, [id]);
+    const [job] = await readJobs(tx, viewer.tenantId, [id], null);
     if (job === undefined) throw notFound(id);
     return job;
   }
 
   private act<T>(viewer: Viewer, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const session: Session = {
-      role: "api",
-      tenantId: viewer.tenantId,
-      actor: `user:${viewer.userId}`,
-      deadlineAt: viewer.deadlineAt,
-    };
-    return this.database.transaction(session, work);
+    return this.database.transaction(sessionOf(viewer), work);
   }
 
   /** The place of the transaction's start: whatever its snapshot did not have comes after it. */

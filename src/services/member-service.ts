@@ -1,4 +1,4 @@
-import type { Viewer } from "../auth/viewer.js";
+import { sessionOf, type Viewer } from "../auth/viewer.js";
 import type { Database } from "../database/database.js";
 import { type MemberRole, type SeatType, TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
 import { AtlasError } from "../errors.js";
@@ -47,10 +47,9 @@ export class MemberService {
       );
     }
     const size = pageSize(first);
-    const { tenantId, userId, deadlineAt } = viewer;
+    const { tenantId } = viewer;
     const afterId = after == null ? null : this.cursors.readMember(tenantId, after);
-    const session = { role: "api", tenantId, actor: `user:${userId}`, deadlineAt } as const;
-    return this.database.transaction(session, async (tx) => {
+    return this.database.transaction(sessionOf(viewer), async (tx) => {
       const rows = await tx.em
         .qb(TenantMemberEntity)
         .select(["userId", "role", "seat", "createdAt"])

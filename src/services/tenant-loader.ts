@@ -2,24 +2,36 @@ import DataLoader from "dataloader";
 import type { Database, Transaction } from "../database/database.js";
 
 /**
- * Batches what is asked for in the same turn, by whatever request, into one transaction for each tenant. Nothing is
- * kept: the next turn reads anew.
- * @param read gives one value for each key, in the keys' order.
+ * Reads together what is asked for in the same turn, by whatever requests of a tenant, in one transaction. Nothing is
+ * kept: the next turn reads anew. No tenant waits for another's reading, or fails with it.
  */
-export function tenantLoader<Key extends { tenantId: string }, T>(
-  database: Database,
-  maxBatchSize: number,
-  read: (tx: Transaction, tenantId: string, keys: readonly Key[]) => Promise<readonly T[]>,
-): DataLoader<Key, T> {
-  const readAll = async (keys: readonly Key[]): Promise<T[]> => {
-    const found = new Map<Key, { value: T }>();
-    for (const [tenantId, own] of Map.groupBy(keys, (key) => key.tenantId)) {
-      const values = await database.transaction({ role: "api", tenantId, actor: "system" }, (tx) =>
-        read(tx, tenantId, own),
-      );
-      for (const [index, value] of values.entries()) found.set(own[index] as Key, { value });
+export class TenantLoader<Key extends { tenantId: string }, T> {
+  private readonly loaders = new Map<string, { loader: DataLoader<Key, T>; waiting: number }>();
+
+  /** @param read gives one value for each key, in the keys' order. */
+  constructor(
+    private readonly database: Database,
+    private readonly maxBatchSize: number,
+    private readonly read: (tx: Transaction, tenantId: string, keys: readonly Key[]) => Promise<readonly T[]>,
+  ) {}
+
+  async load(key: Key): Promise<T> {
+    const { tenantId } = key;
+    const own = this.loaders.get(tenantId) ?? { loader: this.loaderOf(tenantId), waiting: 0 };
+    this.loaders.set(tenantId, own);
+    own.waiting += 1;
+    try {
+      return await own.loader.load(key);
+    } finally {
+      own.waiting -= 1;
+      if (own.waiting === 0) this.loaders.delete(tenantId);
     }
-    return keys.map((key) => (found.get(key) as { value: T }).value);
-  };
-  return new DataLoader(readAll, { cache: false, maxBatchSize });
+  }
+
+  private loaderOf(tenantId: string): DataLoader<Key, T> {
+    const session = { role: "api", tenantId, actor: "system" } as const;
+    const readAll = (keys: readonly Key[]): Promise<readonly T[]> =>
+      this.database.transaction(session, (tx) => this.read(tx, tenantId, keys));
+    return new DataLoader(readAll, { cache: false, maxBatchSize: this.maxBatchSize });
+  }
 }

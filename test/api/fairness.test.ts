@@ -62,6 +62,31 @@ describe.each(QUERIES)("over %s", (_surface, path, body) => {
   });
 });
 
+it("one request that asks for much at once has no more than its tenant's half of the connections", async () => {
+  const lock = new pg.Client({ connectionString: api.own.superuserUrl });
+  await lock.connect();
+  await lock.query("begin; lock table jobs in access exclusive mode");
+  const fields = Array.from({ length: 20 }, (_, n) => `a${n}: jobs(first: 1) { nodes { id } }`).join(" ");
+  const much = fetch(`${api.url}/graphql`, {
+    method: "POST",
+    headers: busy.headers,
+    body: JSON.stringify({ query: `{ ${fields} }` }),
+  });
+  const waitingForLock = async () =>
+    (await lock.query("select from pg_locks where not granted and relation = 'jobs'::regclass")).rowCount;
+  // The pool of a test's database has ten.
+  await until(async () => (await waitingForLock()) === 5);
+  const members = await fetch(`${api.url}/graphql`, {
+    method: "POST",
+    headers: other.headers,
+    body: JSON.stringify({ query: "{ viewer { dailyJobs { used } } }" }),
+  });
+  expect([members.status, await waitingForLock()]).toEqual([200, 5]);
+  await lock.query("commit");
+  await lock.end();
+  expect(Object.keys(((await (await much).json()) as { data: object }).data)).toHaveLength(20);
+});
+
 it("streams take no turns", async () => {
   const watchers = Array.from({ length: 5 }, () => watch(api.wsUrl, busy));
   const events = http.get(`${api.url}/v1/jobs/events`, { headers: busy.headers });

@@ -9,7 +9,10 @@ beforeAll(async () => {
 afterAll(() => own.drop());
 
 const act = (deadlineAt: number | undefined, sql: string) =>
-  own.database.transaction({ role: "api", tenantId, actor: "user:me", deadlineAt }, (tx) => tx.query(sql));
+  own.database.transaction(
+    { role: "api", tenantId, actor: "user:me", ...(deadlineAt !== undefined && { deadlineAt }) },
+    (tx) => tx.query(sql),
+  );
 
 describe("a request's deadline", () => {
   it("cancels the statement that is under way then", async () => {

@@ -154,6 +154,41 @@ describe("the cost of an operation", () => {
   });
 });
 
+describe("what would get around the limits", () => {
+  it("an argument that fails before it is counted does not: its fault is told", async () => {
+    const query = `query ($id: ID = "x") { bad: job(id: $id) { id } jobs(first: 200) { nodes { events(first: 200) { nodes { jobId } } } } }`;
+    const answer = await send(api, query, { id: null }, member.headers);
+    expect(answer).toMatchObject({ status: 400, errors: [{ extensions: { code: "BAD_USER_INPUT" } }] });
+  });
+
+  it("selections nested in selections do not: neither in place nor by fragments", async () => {
+    const deep = (levels: number) => `${"... { ".repeat(levels)} __typename ${"} ".repeat(levels)}`;
+    const chain = many(330, (n) => `fragment F${n} on Query { ${"... { ".repeat(4)} ...F${n + 1} ${"} ".repeat(4)} }`);
+    for (const query of [`{ ${deep(51)} }`, `{ ${deep(2_000)} }`, `{ ...F0 } ${chain} fragment F330 on Query { __typename }`]) {
+      const { status, errors } = await send(api, query, {}, member.headers);
+      expect([status, errors?.[0]?.extensions["code"]]).toEqual([400, "QUERY_TOO_COMPLEX"]);
+    } // prettier-ignore
+    expect((await send(api, `{ ${deep(40)} }`, {}, member.headers)).data).toEqual({ __typename: "Query" });
+  });
+
+  it("a thousand parameters before the query's do not", async () => {
+    const query = encodeURIComponent(`{ ${many(60, (n) => `a${n}: __typename`)} }`);
+    const headers = { ...member.headers, "apollo-require-preflight": "1" };
+    const response = await fetch(`${api.url}/graphql?${"a&".repeat(1_000)}query=${query}`, { headers });
+    const { errors } = (await response.json()) as { errors: { extensions: { code: string } }[] };
+    expect([response.status, errors[0]?.extensions.code]).toEqual([400, "QUERY_TOO_COMPLEX"]);
+  });
+
+  it("fifty counts by scan do not", async () => {
+    const scans = many(
+      50,
+      (n) => `a${n}: jobs(first: 1, filter: {createdAfter: "2026-01-01T00:00:00Z"}) { totalCount }`,
+    );
+    const { errors } = await send(api, `{ ${scans} }`, {}, member.headers);
+    expect(errors?.[0]?.extensions).toMatchObject({ code: "QUERY_TOO_COMPLEX", cost: 10_100 });
+  });
+});
+
 describe("errors of variables", () => {
   it("are told ten at most", async () => {
     const query = "query ($filter: JobFilter) { jobs(filter: $filter) { totalCount } }";

@@ -74,6 +74,14 @@ describe("the socket", () => {
     expect((await closed).code).toBe(4403);
   });
 
+  it("closes with 4403 for a token that has expired, also within the tolerance that requests have", async () => {
+    const params = { authorization: `Bearer ${tokenOf(member.userId, -5)}`, "x-tenant-id": member.tenantId };
+    expect(await connect(params)).toBe("4403 The token has expired");
+    const events = await fetch(`${api.url}/v1/jobs/events`, { headers: params });
+    expect(events.status).toBe(401);
+    expect((await fetch(`${api.url}/v1/jobs/list`, { headers: params })).status).toBe(200);
+  });
+
   it("closes with 4403 within seconds of a membership's removal", async () => {
     const leaver = await api.member();
     const { client } = watch(api.wsUrl, leaver);

@@ -58,7 +58,7 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   it("lists none of another tenant's jobs", async () => {
     await create(mine);
     await create(theirs);
-    const { jobs } = await api.jobs.list(mine, { first: 200 });
+    const { jobs } = await api.jobs.list(mine, { first: 200 }, null);
     expect(new Set(jobs.map(({ tenantId }) => tenantId))).toEqual(new Set([mine.tenantId]));
   });
 
@@ -124,7 +124,7 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   });
 
   it("catches up with none of another tenant's events", async () => {
-    const { eventCursor } = await api.jobs.list(mine, {});
+    const { eventCursor } = await api.jobs.list(mine, {}, null);
     const [, own] = [await create(theirs), await create(mine)];
     expect((await firstOf(api, mine, eventCursor)).jobId).toBe(own.id);
   });
@@ -139,9 +139,11 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
 
   it("takes no cursor of another tenant's", async () => {
     const their = await create(theirs);
-    const { eventCursor } = await api.jobs.list(theirs, {});
+    const { eventCursor } = await api.jobs.list(theirs, {}, null);
     const refused = { code: "invalid_cursor" };
-    await expect(api.jobs.list(mine, { after: api.jobs.pageCursor(theirs, their) })).rejects.toMatchObject(refused);
+    await expect(api.jobs.list(mine, { after: api.jobs.pageCursor(theirs, their) }, null)).rejects.toMatchObject(
+      refused,
+    );
     await expect(api.events.tenantEvents(mine, { after: eventCursor })).rejects.toMatchObject(refused);
     await expect(api.events.changes(mine, null, eventCursor)).rejects.toMatchObject(refused);
   });

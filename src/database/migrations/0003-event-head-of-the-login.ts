@@ -11,7 +11,10 @@ do $$
 declare
   login constant text := current_user;
 begin
-  execute format('set local role %I', left('atlas_feed_' || login, 63));
+  -- Where a dump was restored it may be the login's already.
+  if (select pg_get_userbyid(proowner) <> login from pg_proc where oid = 'event_head(bigint)'::regprocedure) then
+    execute format('set local role %I', left('atlas_feed_' || login, 63));
+  end if;
   drop function event_head(bigint);
   reset role;
   execute format(

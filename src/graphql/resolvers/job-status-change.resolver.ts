@@ -1,10 +1,12 @@
-import { Arg, Ctx, FieldResolver, Resolver, Root, Subscription } from "type-graphql";
+import type { GraphQLResolveInfo } from "graphql";
+import { Arg, Ctx, FieldResolver, Info, Resolver, Root, Subscription } from "type-graphql";
 import type { StatusChange } from "../../services/event-service.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { costOfRow } from "../cost.js";
+import { selects } from "../selects.js";
 import { JobStatusChangeFilterInput } from "../types/inputs.js";
 import { JobStatusChangeType } from "../types/job-status-change.js";
-import { JobType } from "../types/job.js";
+import { JobType, PAYLOAD } from "../types/job.js";
 import { EventCursor } from "../types/scalars.js";
 
 interface Arguments {
@@ -35,7 +37,11 @@ export class JobStatusChangeResolver {
     nullable: true,
     description: "The job as it is now; null once it is deleted.",
   })
-  job(@Root() change: StatusChange, @Ctx() context: GraphqlContext): Promise<JobType | null> {
-    return context.jobs.find(viewerOf(context), change.jobId);
+  job(
+    @Root() change: StatusChange,
+    @Ctx() context: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<JobType | null> {
+    return context.jobs.find(viewerOf(context), change.jobId, selects(info, ...PAYLOAD));
   }
 }

@@ -1,8 +1,10 @@
-import { Arg, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from "type-graphql";
+import type { GraphQLResolveInfo } from "graphql";
+import { Arg, Ctx, FieldResolver, ID, Info, Int, Query, Resolver, Root } from "type-graphql";
 import { type GraphqlContext, viewerOf } from "../context.js";
-import { costOfPage, costOfRow } from "../cost.js";
+import { costOfJobs, costOfRow } from "../cost.js";
+import { selects } from "../selects.js";
 import { JobConnectionType } from "../types/job-connection.js";
-import { JobType } from "../types/job.js";
+import { JobType, PAYLOAD } from "../types/job.js";
 import { JobFilterInput } from "../types/inputs.js";
 
 /** The queries for jobs. */
@@ -16,13 +18,16 @@ export class JobResolver {
   job(
     @Arg("id", () => ID, { description: "A UUID." }) id: string,
     @Ctx() context: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<JobType | null> {
-    return context.jobs.find(viewerOf(context), id);
+    return context.jobs.find(viewerOf(context), id, selects(info, ...PAYLOAD));
   }
 
   @Query(() => JobConnectionType, {
-    complexity: costOfPage,
-    description: "The tenant's jobs: highest priority first, then newest.",
+    complexity: costOfJobs,
+    description:
+      "The tenant's jobs: highest priority first, then newest. Where inputs and outputs are selected and large, a page has " +
+      "fewer than asked for: hasNextPage tells.",
   })
   async jobs(
     @Arg("filter", () => JobFilterInput, { nullable: true, description: "Which ones." })
@@ -36,9 +41,11 @@ export class JobResolver {
     @Arg("before", () => String, { nullable: true, description: "Before the edge with this cursor." })
     before: string | null,
     @Ctx() context: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<JobConnectionType> {
     const viewer = viewerOf(context);
-    const page = await context.jobs.list(viewer, { filter, first, after, last, before });
+    const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
+    const page = await context.jobs.list(viewer, { filter, first, after, last, before }, payloads);
     const edges = page.jobs.map((node) => ({ node, cursor: context.jobs.pageCursor(viewer, node) }));
     const { hasNextPage, hasPreviousPage, eventCursor, jobs: nodes } = page;
     const [startCursor = null, endCursor = null] = [edges.at(0)?.cursor, edges.at(-1)?.cursor];

@@ -19,6 +19,9 @@ export class JobErrorType {
   occurredAt!: Date;
 }
 
+/** The fields of `Job` that may be large, and are read only where they are selected. */
+export const PAYLOAD = ["input", "output"] as const;
+
 /** GraphQL's `Job`. */
 @ObjectType("Job", { description: "A piece of work for a worker.", simpleResolvers: true })
 export class JobType {

@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { ConcurrencyLimit } from "../../src/auth/concurrency-limit.js";
+import { ConcurrencyLimit } from "../../src/database/concurrency-limit.js";
 
 const here = new AbortController().signal;
 
 describe("a user's turns", () => {
   it("are so many at once, then in order as others end, and other users' are their own", async () => {
-    const limit = new ConcurrencyLimit(2);
+    const limit = new ConcurrencyLimit(2, "requests");
     const begun: string[] = [];
     const enter = async (name: string, userId = "me") => {
       const leave = await limit.enter(userId, here);
@@ -27,7 +27,7 @@ describe("a user's turns", () => {
   });
 
   it("are not waited for by those who have gone", async () => {
-    const limit = new ConcurrencyLimit(1);
+    const limit = new ConcurrencyLimit(1, "requests");
     const leave = await limit.enter("me", here);
     const gone = new AbortController();
     const first = limit.enter("me", gone.signal);
@@ -41,7 +41,7 @@ describe("a user's turns", () => {
   });
 
   it("are waited for by so many, and for so long", async () => {
-    const limit = new ConcurrencyLimit(1, { waiting: 5, waitMs: 20 });
+    const limit = new ConcurrencyLimit(1, "requests", { waiting: 5, waitMs: 20 });
     const leave = await limit.enter("me", here);
     const ends = Promise.allSettled(Array.from({ length: 5 }, () => limit.enter("me", here)));
     await expect(limit.enter("me", here)).rejects.toMatchObject({ code: "rate_limit_exceeded", retryAfterSeconds: 1 });
@@ -52,7 +52,7 @@ describe("a user's turns", () => {
   });
 
   it("leave nothing behind", async () => {
-    const limit = new ConcurrencyLimit(1);
+    const limit = new ConcurrencyLimit(1, "requests");
     for (let n = 0; n < 100; n += 1) (await limit.enter(randomUUID(), here))();
     expect(limit.size).toBe(0);
   });
