@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { z } from "zod";
 
@@ -97,7 +98,18 @@ const trustProxy = z
     if (["on", "true", "yes"].includes(value.toLowerCase())) return true;
     return value;
   })
+  .refine(
+    (value) => typeof value !== "string" || value.split(",").every((one) => isProxy(one.trim())),
+    "must be on, off, a number of hops, or comma-separated addresses, networks, loopback, linklocal, uniquelocal",
+  )
   .default(false);
+
+function isProxy(text: string): boolean {
+  const [address = "", bits = "0", ...rest] = text.split("/");
+  const most = isIP(address) === 6 ? 128 : 32;
+  const network = isIP(address) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most && rest.length === 0;
+  return network || ["loopback", "linklocal", "uniquelocal"].includes(text);
+}
 
 const environment = z.object({
   PORT: whole(0, 65_535, 8787),
@@ -135,7 +147,8 @@ const environment = z.object({
   CORS_ORIGINS: origins,
   TRUST_PROXY: trustProxy,
   LEGACY_STATUS_NAMES: flag(false),
-  NODE_ENV: z.string().optional(),
+  // A mistyped production would be a development service in public.
+  NODE_ENV: z.enum(["production", "development", "test"], "must be production, development or test").optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });
 

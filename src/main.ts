@@ -52,6 +52,8 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
       metrics,
       ...(api !== null && { api }),
     });
+    // Before the worker begins anything: a port that is taken stops the start.
+    const listening = await server.listen();
     const worker =
       handlers === null
         ? null
@@ -68,7 +70,6 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
           });
     if (api !== null) metrics.watchFeed(api.tail);
     if (worker !== null) metrics.watchWorker(worker);
-    const listening = await server.listen();
     log.info({ url: listening.url, role: config.role, workerId: worker?.id }, "ready");
     if (embedded !== null && api !== null && !config.production) {
       process.stdout.write(await prepareDemo({ ...api, database, rules, url: listening.url }));
@@ -89,6 +90,7 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
 }
 
 async function main(): Promise<void> {
+  requireNode();
   const config = loadConfig();
   const log = createLogger(config.logLevel);
   const die = (err: unknown): void => {
@@ -113,6 +115,15 @@ async function main(): Promise<void> {
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
   await service;
+}
+
+/** @throws {ConfigError} on a Node that is too old, which would fail somewhere, with words that tell nobody. */
+function requireNode(): void {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major > 22 || (major === 22 && minor >= 17)) return;
+  throw new ConfigError(
+    `Cannot start on Node ${process.versions.node}: it must be 22.17 or newer. npm start brings its own.`,
+  );
 }
 
 main().catch((error: unknown) => {

@@ -63,11 +63,17 @@ describe("loadConfig", () => {
       WORKER_CONCURRENCY: "many",
       NOTIFY: "perhaps",
       CORS_ORIGINS: "a.example",
+      TRUST_PROXY: "junk",
+      NODE_ENV: "prod",
     };
     const read = () => loadConfig(env);
     expect(read).toThrow(ConfigError);
     for (const name of Object.keys(env)) expect(read).toThrow(name);
     expect(read).not.toThrow("short");
+  });
+
+  it.each(["loopback", "10.0.0.0/8, 127.0.0.1", "fd00::/8", "2", "on", "off"])("takes TRUST_PROXY=%s", (value) => {
+    expect(() => loadConfig({ TRUST_PROXY: value })).not.toThrow();
   });
 
   it("wants a key in production", () => {

@@ -8,6 +8,7 @@ import { migrate } from "../database/migrate.js";
 import { createLogger } from "../log.js";
 import { type Command, UsageError } from "./command.js";
 import { memberAddCommand } from "./member-add.js";
+import { memberRemoveCommand } from "./member-remove.js";
 import { migrateCommand } from "./migrate.js";
 import { tenantCreateCommand } from "./tenant-create.js";
 import { tokenCommand } from "./token.js";
@@ -17,6 +18,7 @@ const COMMANDS: readonly Command[] = [
   migrateCommand,
   tenantCreateCommand,
   memberAddCommand,
+  memberRemoveCommand,
   tokenCommand,
   watchCommand,
 ];

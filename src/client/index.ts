@@ -54,6 +54,11 @@ export function createAtlasClient(options: AtlasClientOptions): AtlasClient {
       return requests.ask(CREATE, { input }, signal);
     },
     list: ({ signal = NEVER, ...page } = {}) => requests.ask(LIST, page, signal),
-    watch: (watchOptions = {}) => new Watch({ url, tenantId, requests, webSocketImpl }, watchOptions),
+    watch: (watchOptions = {}) => {
+      if (webSocketImpl === undefined) {
+        throw new TypeError("There is no WebSocket here: give createAtlasClient a webSocketImpl (Node 22 has one)");
+      }
+      return new Watch({ url, tenantId, requests, webSocketImpl }, watchOptions);
+    },
   };
 }

@@ -20,7 +20,7 @@ export interface CreatedHandlers {
  * @throws {ConfigError} naming every file of the folder that is no handler.
  */
 export async function createHandlers(
-  config: Pick<Config, "smtpUrl" | "emailFrom" | "dataDir" | "handlersDir">,
+  config: Pick<Config, "smtpUrl" | "emailFrom" | "dataDir" | "handlersDir" | "production">,
   log: Logger,
 ): Promise<CreatedHandlers> {
   const outbox = join(config.dataDir, "outbox");
@@ -32,6 +32,9 @@ export async function createHandlers(
   if (config.handlersDir !== null) {
     const loaded = await loadHandlers(config.handlersDir, new Set(handlers.keys()));
     for (const [jobType, handler] of loaded) handlers.set(jobType, handler);
+  }
+  if (config.production && config.smtpUrl === null) {
+    log.warn({ outbox }, "SMTP_URL is not set: mails are written to files, and nobody gets them");
   }
   log.info({ jobTypes: [...handlers.keys()], mail: config.smtpUrl === null ? outbox : "smtp" }, "handlers ready");
   return { handlers, close: async () => mailer.close() };

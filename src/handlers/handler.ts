@@ -33,7 +33,8 @@ export interface HandlerContext {
   checkpoint(value: Json): Promise<void>;
   /**
    * Runs another registered handler inside this job and returns its output. The inner handler gets this context with
-   * `workId` set to `<workId>.<step>`, and no checkpoint of its own: this job's is this handler's.
+   * `workId` set to `<workId>.<step>`, and no checkpoint of its own, since this job's is this handler's: an inner handler
+   * that keeps one fails for good.
    * @param step numbers the work, so that a resumed job names it alike; by default the calls of this attempt, from 1.
    * @throws {PermanentError} if no handler is registered for that type.
    */

@@ -38,9 +38,9 @@ export function restBody(error: AtlasError, requestId: string): object {
 /** Any error as one of the table; Express's and the body parser's carry a status and a type. */
 export function asAtlasError(thrown: unknown): AtlasError {
   if (thrown instanceof AtlasError) return thrown;
-  const { type, status } = Object(thrown) as { type?: unknown; status?: unknown };
+  const { type, status, limit } = Object(thrown) as { type?: unknown; status?: unknown; limit?: unknown };
   if (type === "entity.too.large")
-    return new AtlasError("payload_too_large", "The body is too large", { cause: thrown });
+    return new AtlasError("payload_too_large", `The body may have ${String(limit)} bytes`, { cause: thrown });
   if (type === "entity.parse.failed") return new AtlasError("invalid_json", "The body is no JSON", { cause: thrown });
   if (status === 415)
     return new AtlasError("unsupported_media_type", "The body's encoding or charset is not supported");

@@ -52,30 +52,57 @@ export class TenantService {
   }
 
   /**
-   * Makes a user a member of a tenant, or changes the seat of one who is.
+   * Makes a user a member of a tenant, or changes the seat and role of one who is.
+   * @param seat null: the one they have; `free_beta` for a new member.
+   * @param role null: the one they have; `member` for a new one.
    * @throws AtlasError `invalid_input`, `not_found` for a tenant that does not exist
    */
-  async addMember(tenantId: string, userId: string, seat: string, role: string): Promise<Member> {
-    const details: ErrorDetail[] = [];
-    if (!isUuid(tenantId)) details.push({ path: "tenant", message: "must be a UUID" });
-    if (!isUuid(userId)) details.push({ path: "user", message: "must be a UUID" });
+  async addMember(tenantId: string, userId: string, seat: string | null, role: string | null): Promise<Member> {
+    const details = membershipFaults(tenantId, userId);
     const knownSeat = SEATS.find((known) => known === seat);
-    if (knownSeat === undefined) details.push({ path: "seat", message: `must be one of ${SEATS.join(", ")}` });
+    if (seat !== null && knownSeat === undefined) {
+      details.push({ path: "seat", message: `must be one of ${SEATS.join(", ")}` });
+    }
     const knownRole = ROLES.find((known) => known === role);
-    if (knownRole === undefined) details.push({ path: "role", message: `must be one of ${ROLES.join(", ")}` });
-    if (knownSeat === undefined || knownRole === undefined || details.length > 0) throw invalidInput(details);
-    const member: Member = {
-      tenantId: tenantId.toLowerCase(),
-      userId: userId.toLowerCase(),
-      seat: knownSeat,
-      role: knownRole,
-    };
-    await this.database.transaction(SYSTEM, async ({ em }) => {
-      if ((await em.findOne(TenantEntity, { id: member.tenantId })) === null) {
-        throw new AtlasError("not_found", `There is no tenant ${member.tenantId}`);
+    if (role !== null && knownRole === undefined) {
+      details.push({ path: "role", message: `must be one of ${ROLES.join(", ")}` });
+    }
+    if (details.length > 0) throw invalidInput(details);
+    const ids = { tenantId: tenantId.toLowerCase(), userId: userId.toLowerCase() };
+    return this.database.transaction(SYSTEM, async ({ em }) => {
+      if ((await em.findOne(TenantEntity, { id: ids.tenantId })) === null) {
+        throw new AtlasError("not_found", `There is no tenant ${ids.tenantId}`);
       }
+      const present = await em.findOne(TenantMemberEntity, ids);
+      const member: Member = {
+        ...ids,
+        seat: knownSeat ?? present?.seat ?? "free_beta",
+        role: knownRole ?? present?.role ?? "member",
+      };
       await em.upsert(TenantMemberEntity, member);
+      return member;
     });
-    return member;
   }
+
+  /**
+   * Ends a membership; the user's streams of the tenant end within seconds.
+   * @throws AtlasError `invalid_input`, `not_found` for whoever is no member
+   */
+  async removeMember(tenantId: string, userId: string): Promise<void> {
+    const details = membershipFaults(tenantId, userId);
+    if (details.length > 0) throw invalidInput(details);
+    const ids = { tenantId: tenantId.toLowerCase(), userId: userId.toLowerCase() };
+    await this.database.transaction(SYSTEM, async ({ em }) => {
+      if ((await em.nativeDelete(TenantMemberEntity, ids)) === 0) {
+        throw new AtlasError("not_found", `${ids.userId} is no member of ${ids.tenantId}`);
+      }
+    });
+  }
+}
+
+function membershipFaults(tenantId: string, userId: string): ErrorDetail[] {
+  const faults: ErrorDetail[] = [];
+  if (!isUuid(tenantId)) faults.push({ path: "tenant", message: "must be a UUID" });
+  if (!isUuid(userId)) faults.push({ path: "user", message: "must be a UUID" });
+  return faults;
 }

@@ -50,5 +50,6 @@ type Checkpoints = Pick<HandlerContext, "checkpointed" | "checkpoint">;
 
 const NO_CHECKPOINTS: Checkpoints = {
   checkpointed: null,
-  checkpoint: () => Promise.reject(new Error("a handler inside another has no checkpoint of its own")),
+  checkpoint: () =>
+    Promise.reject(new PermanentError("a handler inside another has no checkpoint of its own", "no_checkpoint")),
 };

@@ -49,9 +49,13 @@ describe("the command line", () => {
       role: "member",
     });
     await cli("member", "add", "--tenant", id, "--user", user, "--seat", "starter", "--role", "owner");
-    expect(await asSuperuser("select seat, role from tenant_members", own.superuserUrl)).toEqual([
-      { seat: "starter", role: "owner" },
-    ]);
+    const members = () => asSuperuser("select seat, role from tenant_members", own.superuserUrl);
+    expect(await members()).toEqual([{ seat: "starter", role: "owner" }]);
+    await cli("member", "add", "--tenant", id, "--user", user, "--seat", "pro");
+    expect(await members()).toEqual([{ seat: "pro", role: "owner" }]);
+    expect(await json("member", "remove", "--tenant", id, "--user", user)).toEqual({ tenantId: id, userId: user });
+    expect(await members()).toEqual([]);
+    expect(await cli("member", "remove", "--tenant", id, "--user", user)).toMatchObject({ code: 1 });
     const { stdout } = await cli("token", "--user", user, "--expires-in", "60");
     expect(jwt.decode(stdout.trim())).toMatchObject({ sub: user });
     const second = (await json("token", "--user", user)) as { token: string };
@@ -78,6 +82,7 @@ describe("the command line", () => {
   it("explains itself", async () => {
     const { code, stdout } = await cli("--help");
     expect(code).toBe(0);
-    for (const name of ["migrate", "tenant create", "member add", "token", "watch"]) expect(stdout).toContain(name);
+    for (const name of ["migrate", "tenant create", "member add", "member remove", "token", "watch"])
+      expect(stdout).toContain(name);
   });
 });

@@ -410,7 +410,7 @@ function replyOf(responseCode: number): Error {
 }
 
 async function sender(smtpUrl: string | null): Promise<Handler> {
-  const config = { smtpUrl, emailFrom: "Atlas Jobs <jobs@localhost>", dataDir, handlersDir: null };
+  const config = { smtpUrl, emailFrom: "Atlas Jobs <jobs@localhost>", dataDir, handlersDir: null, production: false };
   const { handlers, close } = await createHandlers(config, createLogger("silent"));
   cleanups.push(close);
   return handlers.get("EMAIL_SEND") as Handler;

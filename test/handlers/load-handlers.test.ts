@@ -82,7 +82,7 @@ describe("loadHandlers", () => {
 });
 
 describe("createHandlers", () => {
-  const config = { smtpUrl: null, emailFrom: "jobs@localhost", handlersDir: null };
+  const config = { smtpUrl: null, emailFrom: "jobs@localhost", handlersDir: null, production: false };
   const log = createLogger("silent");
 
   it("offers the built-in handlers", async () => {

@@ -109,7 +109,9 @@ describe("a body", () => {
   it("of more than 1 MiB is payload_too_large, also when it is compressed or says no length", async () => {
     const sized = (bytes: number): string => JSON.stringify({ jobType: "A", pad: "" }).padEnd(bytes);
     expect((await post({}, sized(MEBIBYTE))).status).toBe(200);
-    expectError(await post({}, sized(MEBIBYTE + 1)), 413, "payload_too_large");
+    const refused = await post({}, sized(MEBIBYTE + 1));
+    expectError(refused, 413, "payload_too_large");
+    expect(refused.body.message).toBe("The body may have 1048576 bytes");
     expectError(await post({}, sized(10 * MEBIBYTE)), 413, "payload_too_large");
     expectError(await post({}, new Blob([sized(MEBIBYTE + 1)]).stream()), 413, "payload_too_large");
     const bomb = gzipSync(sized(50 * MEBIBYTE));
