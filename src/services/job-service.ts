@@ -63,23 +63,8 @@ export class JobService {
     log: Logger,
   ) {
     this.audit = createAudit(log);
-    const read = (allowance: () => PayloadAllowance | null) => {
-      return async (tx: Transaction, tenantId: string, keys: readonly JobKey[]) => {
-        const ids = [...new Set(keys.map(({ id }) => id))];
-        const jobs = new Map((await readJobs(tx, tenantId, ids, allowance())).map((job) => [job.id, job]));
-        return keys.map(({ id }) => jobs.get(id) ?? null);
-      };
-    };
-    this.briefly = new TenantLoader(
-      database,
-      MAX_BATCH,
-      read(() => null),
-    );
-    this.wholly = new TenantLoader(
-      database,
-      MAX_PAYLOADS,
-      read(() => new PayloadAllowance(Number.MAX_SAFE_INTEGER, null)),
-    );
+    this.briefly = this.loader(MAX_BATCH, () => null);
+    this.wholly = this.loader(MAX_PAYLOADS, (tenantId) => this.payloadAllowance({ tenantId }, Number.MAX_SAFE_INTEGER));
   }
 
   /**
@@ -96,8 +81,8 @@ export class JobService {
   }
 
   /** How much input and output an answer to the viewer may have. */
-  payloadAllowance(viewer: Viewer, maxBytes: number): PayloadAllowance {
-    return new PayloadAllowance(maxBytes, this.pace.of(viewer.tenantId));
+  payloadAllowance({ tenantId }: Pick<Viewer, "tenantId">, maxBytes: number): PayloadAllowance {
+    return new PayloadAllowance(maxBytes, this.pace.of(tenantId));
   }
 
   /** The cursor of a job's place in a list. */
@@ -115,7 +100,10 @@ export class JobService {
    * @throws AtlasError `invalid_input` for an id that is no UUID
    */
   async find(viewer: Viewer, id: string, payload = true): Promise<Job | null> {
-    return (payload ? this.wholly : this.briefly).load({ tenantId: viewer.tenantId, id: jobId(id) });
+    const key = { tenantId: viewer.tenantId, id: jobId(id) };
+    if (!payload) return this.briefly.load(key);
+    await this.pace.of(viewer.tenantId).turn();
+    return this.wholly.load(key);
   }
 
   /** @throws AtlasError `job_not_found`, `invalid_input` */
@@ -281,6 +269,18 @@ export class JobService {
     const [job] = await readJobs(tx, viewer.tenantId, [id], null);
     if (job === undefined) throw notFound(id);
     return job;
+  }
+
+  private loader(
+    maxBatchSize: number,
+    allowanceOf: (tenantId: string) => PayloadAllowance | null,
+  ): TenantLoader<JobKey, Job | null> {
+    return new TenantLoader(this.database, maxBatchSize, async (tx, tenantId, keys) => {
+      const ids = [...new Set(keys.map(({ id }) => id))];
+      const jobs = await readJobs(tx, tenantId, ids, allowanceOf(tenantId));
+      const byId = new Map(jobs.map((job) => [job.id, job]));
+      return keys.map(({ id }) => byId.get(id) ?? null);
+    });
   }
 
   private act<T>(viewer: Viewer, work: (tx: Transaction) => Promise<T>): Promise<T> {

@@ -133,8 +133,8 @@ export const FILTER_FAULTS: readonly (Fault & {
   {
     name: "one batch for every tenant",
     file: "src/services/tenant-loader.ts",
-    from: "Map.groupBy(keys, (key) => key.tenantId)",
-    to: "Map.groupBy(keys, () => (keys[0] as Key).tenantId)",
+    from: "this.loaders.get(tenantId) ??",
+    to: "[...this.loaders.values()][0] ??",
     caughtBy: [FILTERS, "gives two tenants that ask in the same turn each its own"],
     held: false,
   },
