@@ -20,7 +20,7 @@ import { TenantService } from "../dist/services/tenant-service.js";
 export async function openService() {
   const dataDir = await mkdtemp(join(tmpdir(), "atlas-bench-"));
   await chmod(dataDir, 0o755);
-  const log = createLogger("error");
+  const log = createLogger("silent");
   const embedded = await openEmbeddedDatabase(dataDir, log);
   const database = await Database.connect({ url: embedded.url, poolSize: 10, log });
   await migrate(database);

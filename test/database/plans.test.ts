@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import pg from "pg";
 import type { Session, Transaction } from "../../src/database/database.js";
 import { readEvents } from "../../src/feed/read-events.js";
 import { claim } from "../../src/queue/claim.js";
@@ -76,5 +77,24 @@ describe("under row-level security, with many rows", () => {
   it("what becomes due is found without a look at the rest", async () => {
     const plan = await planOf(SYSTEM, makeDue);
     expect(plan).toMatch(/jobs_waiting_or_running\n.*Index Cond: .*run_at <= now\(\)/);
+  });
+
+  it("the event head is read off the index, also by a connection that began while there was nothing", async () => {
+    const fresh = await createTestDatabase();
+    const client = new pg.Client({ connectionString: fresh.url });
+    await client.connect();
+    // So often that PostgreSQL keeps its plan.
+    for (let n = 0; n < 10; n += 1) await client.query("select event_head(1)");
+    const { tenantId: filled } = await createTenant(fresh.database);
+    await asSuperuser(
+      `insert into jobs (tenant_id, job_type) select '${filled}', 'A' from generate_series(1, 5000)`,
+      fresh.superuserUrl,
+    );
+    await client.query("begin");
+    await client.query("select event_head(1000000000000)");
+    const { rows } = await client.query("select seq_scan from pg_stat_xact_user_tables where relname = 'job_events'");
+    expect(rows).toEqual([{ seq_scan: "0" }]);
+    await client.end();
+    await fresh.drop();
   });
 });
