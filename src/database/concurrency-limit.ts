@@ -6,7 +6,7 @@ interface Turns {
   waiting: Set<() => void>;
 }
 
-const BOUNDS = { waiting: 1_000, waitMs: 10_000 };
+const BOUNDS = { waiting: 1_000, waitMs: 20_000 };
 
 /**
  * So many of one user's requests, or of one tenant's transactions, at once, in this process; the others wait their turn.
