@@ -12,6 +12,8 @@ import {
   simpleEstimator,
 } from "graphql-query-complexity";
 import { AtlasError } from "../errors.js";
+import { MAX_COERCION_ERRORS } from "./errors.js";
+import { checkVariables } from "./variable-bounds.js";
 
 /*
  * What an operation costs: about how many rows it reads, writes or shows, known before it runs. A field without a
@@ -75,7 +77,7 @@ const introspectionEstimator: ComplexityEstimator = ({ type, field, childComplex
  * The cost of a valid operation; 0 when its variables cannot be coerced, since it will not run; Infinity when it cannot be
  * told within bounds.
  * @param document where the operation and its fragments stand.
- * @throws AtlasError `invalid_input` for an argument that cannot be what it must be.
+ * @throws AtlasError `invalid_input` for variables that are too large, or an argument that cannot be what it must be.
  */
 export function operationCost(
   schema: GraphQLSchema,
@@ -83,7 +85,9 @@ export function operationCost(
   { name, variableDefinitions = [] }: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
 ): number {
-  if (getVariableValues(schema, variableDefinitions, variables).errors !== undefined) return 0;
+  checkVariables(schema, variableDefinitions, variables);
+  const coerced = getVariableValues(schema, variableDefinitions, variables, { maxErrors: MAX_COERCION_ERRORS });
+  if (coerced.errors !== undefined) return 0;
   try {
     return getComplexity({
       schema,

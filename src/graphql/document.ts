@@ -14,6 +14,8 @@ const MAX = {
   /** Also bounds the parser, and its recursion. */
   tokens: 8_000,
   characters: 1_048_576,
+  /** Operations and fragments. */
+  definitions: 100,
   depth: 15,
   /** Braces in braces, those of fragments too: what walks them calls itself. */
   nesting: 50,
@@ -26,7 +28,7 @@ const MAX = {
   /** Fields that stand again under a name in the same braces: comparing them is what makes validation slow. */
   repeats: 100,
 };
-type Size = Record<keyof Omit<typeof MAX, "tokens" | "characters">, number>;
+type Size = Record<keyof Omit<typeof MAX, "tokens" | "characters" | "definitions">, number>;
 
 const NAMES: Record<keyof Size, string> = {
   depth: "levels",
@@ -47,6 +49,8 @@ const NAMES: Record<keyof Size, string> = {
 export function readDocument(query: string): DocumentNode {
   if (query.length > MAX.characters) throw tooLarge(`${MAX.characters} characters`, query.length);
   const document = parseBounded(query);
+  const definitions = document.definitions.length;
+  if (definitions > MAX.definitions) throw tooLarge(`${MAX.definitions} operations and fragments`, definitions);
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);

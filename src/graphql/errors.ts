@@ -6,6 +6,9 @@ import type { Logger } from "../log.js";
 /** Of a request's variables, that are told: each may quote a value. */
 export const MAX_COERCION_ERRORS = 10;
 
+/** Of a message; those of GraphQL's own quote the document and its variables. */
+const MAX_MESSAGE_CHARACTERS = 1_000;
+
 /**
  * Formats what a field or a stream threw: an `AtlasError` by the table, a fault of the document as it is, anything else
  * as an internal error that says nothing.
@@ -18,9 +21,14 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown): 
     return { message: original.message, ...place, extensions: extensionsOf(original) };
   if (isClientsFault(thrown)) {
     const code = formatted.extensions?.["code"] ?? "GRAPHQL_VALIDATION_FAILED";
-    return { message: formatted.message, ...place, extensions: { code } };
+    return { message: shortened(formatted.message), ...place, extensions: { code } };
   }
   return { message: "Internal server error", ...place, extensions: { code: ERRORS.internal_error.graphql } };
+}
+
+function shortened(message: string): string {
+  if (message.length <= MAX_MESSAGE_CHARACTERS) return message;
+  return `${message.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed()}…`;
 }
 
 export function withRequestId(error: GraphQLFormattedError, requestId: string): GraphQLFormattedError {

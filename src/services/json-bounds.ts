@@ -10,6 +10,7 @@ const MAX_LEVELS = 64;
 export function jsonFault(value: unknown): string | null {
   const rest: { value: unknown; level: number }[] = [{ value, level: 1 }];
   let zeros = 0;
+  let values = 1;
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     if (typeof next.value === "string") {
       const fault = textFault(next.value);
@@ -22,6 +23,8 @@ export function jsonFault(value: unknown): string | null {
       for (const [key, inner] of Object.entries(next.value)) {
         const fault = Array.isArray(next.value) ? null : textFault(key);
         if (fault !== null) return fault;
+        // Each takes at least two bytes: no need to walk on.
+        if (++values > MAX_BYTES / 2) return `must be at most ${MAX_BYTES} bytes as JSON, got more`;
         rest.push({ value: inner, level: next.level + 1 });
       }
     }

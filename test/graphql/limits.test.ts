@@ -142,11 +142,11 @@ describe("the cost of an operation", () => {
 
   it("cannot be hidden in fragments: neither by doubling nor by a long chain", async () => {
     const doubled = many(40, (n) => `fragment F${n} on Query { ...F${n + 1} ...F${n + 1} }`);
-    const chain = many(100, (n) => `fragment C${n} on Query { ...C${n + 1} }`);
+    const chain = many(90, (n) => `fragment C${n} on Query { ...C${n + 1} }`);
     const fans = many(150, () => `... on Query { ...C0 }`);
     for (const query of [
       `{ ...F0 } ${doubled} fragment F40 on Query { __typename }`,
-      `{ ${fans} } ${chain} fragment C100 on Query { __typename }`,
+      `{ ${fans} } ${chain} fragment C90 on Query { __typename }`,
     ]) {
       const { errors } = await send(api, query, {}, member.headers);
       expect(errors?.[0]?.extensions["code"]).toBe("QUERY_TOO_COMPLEX");
@@ -163,8 +163,8 @@ describe("what would get around the limits", () => {
 
   it("selections nested in selections do not: neither in place nor by fragments", async () => {
     const deep = (levels: number) => `${"... { ".repeat(levels)} __typename ${"} ".repeat(levels)}`;
-    const chain = many(330, (n) => `fragment F${n} on Query { ${"... { ".repeat(4)} ...F${n + 1} ${"} ".repeat(4)} }`);
-    for (const query of [`{ ${deep(51)} }`, `{ ${deep(2_000)} }`, `{ ...F0 } ${chain} fragment F330 on Query { __typename }`]) {
+    const chain = many(90, (n) => `fragment F${n} on Query { ${"... { ".repeat(4)} ...F${n + 1} ${"} ".repeat(4)} }`);
+    for (const query of [`{ ${deep(51)} }`, `{ ${deep(2_000)} }`, `{ ...F0 } ${chain} fragment F90 on Query { __typename }`]) {
       const { status, errors } = await send(api, query, {}, member.headers);
       expect([status, errors?.[0]?.extensions["code"]]).toEqual([400, "QUERY_TOO_COMPLEX"]);
     } // prettier-ignore
@@ -189,12 +189,80 @@ describe("what would get around the limits", () => {
   });
 });
 
-describe("errors of variables", () => {
-  it("are told ten at most", async () => {
+it("a document may have a hundred operations and fragments", async () => {
+  const query = (count: number) => `query Q { __typename } ${many(count, (n) => `query Q${n} { __typename }`)}`;
+  const ask = (count: number) => {
+    const body = JSON.stringify({ query: query(count), operationName: "Q" });
+    return fetch(`${api.url}/graphql`, { method: "POST", headers: { ...member.headers, "content-type": "application/json" }, body });
+  }; // prettier-ignore
+  expect([(await ask(99)).status, (await ask(100)).status]).toEqual([200, 400]);
+});
+
+describe("variables", () => {
+  const JOBS = "query ($filter: JobFilter, $after: String) { jobs(filter: $filter, after: $after) { totalCount } }";
+  const fields = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`f${n}`, 1]));
+  const VALUES = /20000 values/;
+  const CHARACTERS = /1048576 characters/;
+
+  it.each<[string, string, Record<string, unknown>, RegExp]>([
+    ["a long list", JOBS, { filter: { jobType: Array.from({ length: 20_001 }, () => "A") } }, VALUES],
+    ["many unknown fields", JOBS, { filter: fields(40_000) }, VALUES],
+    ["many fields where a text is expected", JOBS, { after: fields(40_000) }, VALUES],
+    ["lists where a text is expected", JOBS, { after: Array.from({ length: 200 }, () => fields(200)) }, VALUES],
+    ["a list of a single value's fields", "mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { eventCursor } }", { input: fields(40_000) }, VALUES],
+    ["a long name", JOBS, { filter: { ["x".repeat(2_000_000)]: 1 } }, CHARACTERS],
+    ["a long text", JOBS, { after: "x".repeat(2_000_000) }, CHARACTERS],
+  ])("are refused with %s, before they are coerced", async (_what, query, variables, message) => {
+    const { status, errors } = await send(api, query, variables, member.headers);
+    expect([status, errors?.length]).toEqual([400, 1]);
+    expect(errors?.[0]).toMatchObject({
+      message: expect.stringMatching(message) as string,
+      extensions: { code: "BAD_USER_INPUT" },
+    });
+  }); // prettier-ignore
+
+  it("are refused on a socket likewise, which lives on", async () => {
+    const client = socketOf(api.wsUrl, member);
+    const query = "subscription ($filter: JobStatusChangeFilter) { jobStatusChanged(filter: $filter) { version } }";
+    const refusalOf = (jobType: string[]) =>
+      new Promise<unknown>((resolve) => {
+        const sink = { next: resolve, error: resolve, complete: () => undefined };
+        client.subscribe({ query, variables: { filter: { jobType } } }, sink);
+      });
+    const told = (message: RegExp) => [expect.objectContaining({ message: expect.stringMatching(message) as string })];
+    expect(await refusalOf(Array.from({ length: 20_001 }, () => ""))).toEqual(told(VALUES));
+    expect(await refusalOf(Array.from({ length: 101 }, () => "A"))).toEqual({ errors: told(/at most 100/) });
+    await client.dispose();
+  });
+
+  it("may have JSON that is larger, which has bounds of its own", async () => {
+    const create = "mutation ($input: CreateJobInput!) { createJob(input: $input) { job { input } } }";
+    const values = Array.from({ length: 100_000 }, () => 1);
+    const created = await send(api, create, { input: { jobType: "A", input: { values } } }, member.headers);
+    expect(created).toMatchObject({ status: 200, data: { createJob: { job: { input: { values } } } } });
+    const text = "x".repeat(2_000_000);
+    const refused = await send(api, create, { input: { jobType: "A", input: { text } } }, member.headers);
+    expect(refused.errors?.[0]?.message).toBe("input.input must be at most 262144 bytes as JSON, got 2000011");
+    const more = { values: [...values, ...values] };
+    const endless = await send(api, create, { input: { jobType: "A", input: more } }, member.headers);
+    expect(endless.errors?.[0]?.message).toBe("input.input must be at most 262144 bytes as JSON, got more");
+  });
+});
+
+describe("GraphQL's own errors", () => {
+  it("of variables are told ten at most", async () => {
     const query = "query ($filter: JobFilter) { jobs(filter: $filter) { totalCount } }";
     const filter = { status: Array.from({ length: 60 }, (_, n) => `S${n}`) };
     const { status, errors } = await send(api, query, { filter }, member.headers);
     expect(status).toBe(400);
     expect(errors?.length).toBeLessThanOrEqual(11);
+  });
+
+  it.each<[string, string, Record<string, unknown>]>([
+    ["a document", `{ ${"x".repeat(100_000)} }`, {}],
+    ["a value", "query ($id: ID!) { job(id: $id) { id } }", { id: { ["x".repeat(100_000)]: 1 } }],
+  ])("do not quote all of %s", async (_what, query, variables) => {
+    const { status, errors } = await send(api, query, variables, member.headers);
+    expect([status, errors?.[0]?.message.length]).toEqual([400, 1_001]);
   });
 });
