@@ -1,0 +1,42 @@
+import { startApi, type TestApi, type TestMember } from "../support/api.js";
+
+let api: TestApi;
+let member: TestMember;
+beforeAll(async () => {
+  api = await startApi();
+  member = await api.member();
+});
+afterAll(() => api.close());
+
+/** What is told of a body with such variables, which nobody asks for: only the parser sees them. */
+async function sent(variables: string): Promise<[status: number, message?: string]> {
+  const response = await fetch(`${api.url}/graphql`, {
+    method: "POST",
+    headers: { ...member.headers, "content-type": "application/json" },
+    body: `{"query":"{ __typename }","variables":{"ignored":${variables}}}`,
+  });
+  const { errors } = (await response.json()) as { errors?: { message: string }[] };
+  return errors === undefined ? [response.status] : [response.status, errors[0]?.message ?? ""];
+}
+
+const VALUES = "A body may have 500000 values, this one has more";
+const NAMES = "A body may have 50000 fields of different names, this one has more";
+const many = (count: number, one: (n: number) => string) => Array.from({ length: count }, (_, n) => one(n)).join(",");
+/** A name in characters that are all escaped. */
+const escaped = (n: number) => n.toString(8).padStart(6, "0").replace(/[0-7]/g, (digit) => `\\${'"\\/bfnrt'[Number(digit)]}`); // prettier-ignore
+
+it.each<[string, string, [status: number, message?: string]]>([
+  ["too many numbers", `[${many(500_001, () => "1")}]`, [413, VALUES]],
+  ["too many lists in each other", "[".repeat(500_001) + "]".repeat(500_001), [413, VALUES]],
+  ["too many objects", `[${many(250_001, () => "{}")}]`, [413, VALUES]],
+  ["too many names", `{${many(60_000, (n) => `"name${n}":1`)}}`, [413, NAMES]],
+  ["too many names in objects of their own", `[${many(60_000, (n) => `{"name${n}":1}`)}]`, [413, NAMES]],
+  ["too many names, escaped", `{${many(60_000, (n) => `"${escaped(n)}":1`)}}`, [413, NAMES]],
+  ["too many names, with blanks before the colon", `{${many(60_000, (n) => `"name${n}" \n:1`)}}`, [413, NAMES]],
+  ["many numbers", `[${many(400_000, () => "1")}]`, [200]],
+  ["the same names again and again", `[${many(100_000, () => '{"a":1,"b":2}')}]`, [200]],
+  ["as many names as one input has room for", `{${many(40_000, (n) => `"n${n}":1`)},"pad":"${"x".repeat(500_000)}"}`, [200]],
+  ["a text with all the signs of JSON", JSON.stringify('{"a":[1,2,\\"'.repeat(200_000)), [200]],
+])("a body with %s", async (_what, variables, answer) => {
+  expect(await sent(variables)).toEqual(answer);
+}); // prettier-ignore
