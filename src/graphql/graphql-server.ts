@@ -15,6 +15,7 @@ import type { Asking, Viewer } from "../auth/viewer.js";
 import type { Config } from "../config.js";
 import { AtlasError } from "../errors.js";
 import type { Logger } from "../log.js";
+import { BytePace } from "../services/byte-pace.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
@@ -73,6 +74,8 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
     csrfPrevention: true,
     // Nobody was promised them, and each would be a way around what looks at a request's document.
     persistedQueries: false,
+    // It saves less than a tenth of a request, and whoever sends ever new documents fills it: 30 MiB.
+    documentStore: null,
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
     logger: log,
@@ -90,6 +93,8 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
   const before = Router();
   if (!config.production) before.use(createGraphiql());
   before.use(signIn(authenticator, config.production));
+  const bodies = new BytePace();
+  before.use(paceBodies(bodies));
   const middleware = Router();
   middleware.use(checkDocument);
   middleware.use(answerWith(apollo, (response) => Promise.resolve(contextOf(response, options))));
@@ -122,6 +127,18 @@ function signIn(authenticator: Authenticator, production: boolean): RequestHandl
     } catch (error) {
       if (production) throw error;
       response.locals["refusal"] = error;
+    }
+    next();
+  };
+}
+
+/** Has a user who sends large bodies wait before the next is read. */
+function paceBodies(bodies: BytePace): RequestHandler {
+  return async (_request, response, next) => {
+    const { viewer } = response.locals as { viewer?: Viewer };
+    if (viewer !== undefined) {
+      await bodies.turn(viewer.userId);
+      response.once("close", () => void bodies.spend(viewer.userId, Number(response.locals["bodyBytes"] ?? 0)));
     }
     next();
   };

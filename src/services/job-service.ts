@@ -15,10 +15,11 @@ import type { Job } from "../queue/job.js";
 import { retry } from "../queue/retry.js";
 import { readUsage } from "../queue/usage.js";
 import { createAudit } from "./audit.js";
+import { BytePace } from "./byte-pace.js";
 import { type CreateJobInput, invalidInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
 import { countJobs, type JobFilter, type JobPage, type PageInput, readJobPage, readJobs } from "./job-page.js";
-import { PayloadAllowance, PayloadPace } from "./payload-allowance.js";
+import { PayloadAllowance } from "./payload-allowance.js";
 import { DAILY_JOBS, type DailyJobs, dailyJobsOf } from "./seats.js";
 import { TenantLoader } from "./tenant-loader.js";
 
@@ -53,7 +54,7 @@ export class JobService {
   private readonly briefly: TenantLoader<JobKey, Job | null>;
   private readonly wholly: TenantLoader<JobKey, Job | null>;
   private readonly audit;
-  private readonly pace = new PayloadPace();
+  private readonly pace = new BytePace();
 
   constructor(
     private readonly database: Database,
@@ -82,7 +83,7 @@ export class JobService {
 
   /** How much input and output an answer to the viewer may have. */
   payloadAllowance({ tenantId }: Pick<Viewer, "tenantId">, maxBytes: number): PayloadAllowance {
-    return new PayloadAllowance(maxBytes, this.pace.of(tenantId));
+    return new PayloadAllowance(maxBytes, tenantId, this.pace);
   }
 
   /** The cursor of a job's place in a list. */
@@ -102,7 +103,7 @@ export class JobService {
   async find(viewer: Viewer, id: string, payload = true): Promise<Job | null> {
     const key = { tenantId: viewer.tenantId, id: jobId(id) };
     if (!payload) return this.briefly.load(key);
-    await this.pace.of(viewer.tenantId).turn();
+    await this.pace.turn(viewer.tenantId);
     return this.wholly.load(key);
   }
 

@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { RateLimiterMemory } from "rate-limiter-flexible";
 import type { Payload } from "../queue/read-payloads.js";
+import type { BytePace } from "./byte-pace.js";
 
 /** How much input and output an answer may have: what its pages read is taken off, one page after the other. */
 export class PayloadAllowance {
@@ -8,16 +7,18 @@ export class PayloadAllowance {
 
   /**
    * @param leftBytes as JSON.
-   * @param pace of the tenant that reads; null: as fast as can be.
+   * @param tenantId of whom reads.
+   * @param pace at which each tenant reads.
    */
   constructor(
     private leftBytes: number,
-    private readonly pace: TenantPace | null,
+    private readonly tenantId: string,
+    private readonly pace: BytePace,
   ) {}
 
   /** Waits until its tenant may read on; to be called before a transaction is begun. */
   async turn(): Promise<void> {
-    await this.pace?.turn();
+    await this.pace.turn(this.tenantId);
   }
 
   /**
@@ -30,38 +31,11 @@ export class PayloadAllowance {
       const payloads = await read(this.leftBytes);
       const bytes = payloads.reduce((sum, payload) => sum + payload.bytes, 0);
       this.leftBytes = Math.max(this.leftBytes - bytes, 0);
-      await this.pace?.spend(bytes);
+      await this.pace.spend(this.tenantId, bytes);
       return { payloads, spent: this.leftBytes === 0 };
     };
     const own = this.last.then(spend);
     this.last = own.catch(() => undefined);
     return own;
-  }
-}
-
-/** Pages up to this size hold nobody up. */
-const FREE_BYTES = 1024 * 1024;
-const BYTES_PER_SECOND = 8 * FREE_BYTES;
-
-/** When a tenant may read on, and what it has read. */
-interface TenantPace {
-  turn(): Promise<void>;
-  spend(bytes: number): Promise<void>;
-}
-
-/** Spreads what a tenant reads of large payloads over time: to parse and write them keeps everybody else waiting. */
-export class PayloadPace {
-  private readonly seconds = new RateLimiterMemory({ points: BYTES_PER_SECOND, duration: 1 });
-
-  of(tenantId: string): TenantPace {
-    return {
-      turn: async () => {
-        const spent = await this.seconds.get(tenantId);
-        if (spent !== null && spent.consumedPoints >= BYTES_PER_SECOND) await sleep(spent.msBeforeNext);
-      },
-      spend: async (bytes) => {
-        if (bytes > FREE_BYTES) await this.seconds.penalty(tenantId, bytes);
-      },
-    };
   }
 }

@@ -46,8 +46,14 @@ export class JobResolver {
     const viewer = viewerOf(context);
     const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
     const page = await context.jobs.list(viewer, { filter, first, after, last, before }, payloads);
-    const edges = page.jobs.map((node) => ({ node, cursor: context.jobs.pageCursor(viewer, node) }));
     const { hasNextPage, hasPreviousPage, eventCursor, jobs: nodes } = page;
+    // Made when it is selected: two hundred take longer than to read their jobs.
+    const edges = nodes.map((node) => ({
+      node,
+      get cursor() {
+        return context.jobs.pageCursor(viewer, node);
+      },
+    }));
     const [startCursor = null, endCursor = null] = [edges.at(0)?.cursor, edges.at(-1)?.cursor];
     return { edges, nodes, pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor }, eventCursor, filter };
   }

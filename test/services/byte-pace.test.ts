@@ -1,0 +1,47 @@
+import { BytePace } from "../../src/services/byte-pace.js";
+
+const MIB = 1024 * 1024;
+
+/** How long a turn of this key takes, in milliseconds. */
+async function waitOf(pace: BytePace, key: string): Promise<number> {
+  const begunAt = performance.now();
+  await pace.turn(key);
+  return performance.now() - begunAt;
+}
+
+it("lets what is small through at any rate", async () => {
+  const pace = new BytePace();
+  for (let n = 0; n < 1_000; n++) await pace.spend("a", MIB);
+  // All of it together would be as long as can be.
+  expect(await waitOf(pace, "a")).toBeLessThan(1_000);
+});
+
+it("has whoever sends much wait in proportion, and nobody else", async () => {
+  const pace = new BytePace();
+  await pace.spend("a", 4 * MIB);
+  const order: string[] = [];
+  const waits = await Promise.all(
+    ["a", "b"].map(async (key) => {
+      const ms = await waitOf(pace, key);
+      order.push(key);
+      return ms;
+    }),
+  );
+  expect(order).toEqual(["b", "a"]);
+  expect(waits[0]).toBeGreaterThan(450);
+});
+
+it("adds up what was sent at once", async () => {
+  const pace = new BytePace();
+  for (let n = 0; n < 2; n++) await pace.spend("a", 4 * MIB);
+  expect(await waitOf(pace, "a")).toBeGreaterThan(900);
+});
+
+it("holds nobody for longer than a little, however much was sent at once", async () => {
+  const pace = new BytePace();
+  for (let n = 0; n < 100; n++) await pace.spend("a", 8 * MIB);
+  const ms = await waitOf(pace, "a");
+  expect(ms).toBeGreaterThan(1_900);
+  // Two seconds; without the bound it would be a hundred.
+  expect(ms).toBeLessThan(20_000);
+});
