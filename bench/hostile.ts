@@ -1,10 +1,10 @@
 import { once } from "node:events";
-import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
+import { Worker } from "node:worker_threads";
+import type { Setup } from "./hostile-clients.ts";
 import { openService } from "./service.ts";
 
 /*
@@ -15,92 +15,9 @@ const { values } = parseArgs({ options: { seconds: { type: "string" }, connectio
 const SECONDS = Number(values.seconds ?? 30);
 const CONNECTIONS = Number(values.connections ?? 200);
 const IDLE_SECONDS = 10;
-const PAUSE_MS = 20;
-
-interface Setup {
-  role: "hostile" | "member";
-  url: string;
-  headers: Record<string, string>;
-  /** How many connections, and for how long. */
-  connections: number;
-  ms: number;
-}
-
-const many = (count: number, one: (n: number) => string) => Array.from({ length: count }, (_, n) => one(n)).join(" ");
-
-/** Each made anew, so that nothing remembers it. */
-const HOSTILE: Record<string, (n: number) => { query: string; variables?: unknown; headers?: Record<string, string> }> = {
-  "10,000 tokens": (n) => ({ query: `query Q${n} { ${many(10_000, () => "id")} }` }),
-  "1,000 fields, many alike": (n) => ({ query: `query Q${n} { ${many(10, () => `jobs { ${many(90, () => "totalCount")} }`)} }` }),
-  "fields that must be compared": (n) => ({ query: `query Q${n} { ${many(9, () => `jobs { nodes { ${many(9, () => "id")} } }`)} }` }),
-  "100 aliases": (n) => ({ query: `query Q${n} { ${many(100, (m) => `a${m}: jobs { totalCount }`)} }` }),
-  "100 unknown fields": (n) => ({ query: `query Q${n} { ${many(100, (m) => `f${m}`)} }` }),
-  "100 levels": (n) => ({ query: `query Q${n} { ${"jobs { nodes { ".repeat(50)} id ${"} } ".repeat(50)} }` }),
-  "fragments doubled 60 times": (n) => ({ query: `query Q${n} { ...F0 } ${many(60, (m) => `fragment F${m} on Query { ...F${m + 1} ...F${m + 1} }`)} fragment F60 on Query { __typename }` }),
-  "introspection in itself": (n) => ({ query: `query Q${n} { __schema { types { fields { type { fields { name } } } } } }` }),
-  "over the cost limit": (n) => ({ query: `query Q${n} { jobs(first: 200) { nodes { events(first: 200) { nodes { version } } } } }` }),
-  "just within the cost limit": (n) => ({ query: `query Q${n} { jobs(first: 200) { nodes { id input events(first: 20) { nodes { version status actor { id } } } } } }` }),
-  "free of cost, and as large as that can be": (n) => ({ query: `query Q${n} { a: jobs(first: 200) { nodes { id input error { code } } } b: jobs(first: 200, filter: {status: [FAILED]}) { nodes { id output } } }` }),
-  "large inputs, page after page": (n) => ({ query: `query Q${n} { ${many(4, (m) => `a${m}: jobs(first: 200) { nodes { input } }`)} }` }),
-  "counts by scan": (n) => ({ query: `query Q${n} { ${many(20, (m) => `a${m}: jobs(first: 1, filter: {createdAfter: "2026-01-01T00:00:00Z"}) { totalCount }`)} }` }),
-  "many fields, each of a transaction": (n) => ({ query: `query Q${n} { ${many(50, (m) => `a${m}: jobs(first: 1) { nodes { id } }`)} }` }),
-  "a megabyte of variables": (n) => ({ query: `query Q${n}($filter: JobFilter) { jobs(filter: $filter) { totalCount } }`, variables: { filter: { jobType: Array.from({ length: 100_000 }, () => "xxxxxxx") } } }),
-  "no token": (n) => ({ query: `query Q${n} { jobs { totalCount } }`, headers: { authorization: "" } }),
-  "a bad token": (n) => ({ query: `query Q${n} { jobs { totalCount } }`, headers: { authorization: "Bearer x.y.z" } }),
-}; // prettier-ignore
-
-const PAGE = "{ jobs(first: 20) { nodes { id jobType status priority attempt createdAt updatedAt } eventCursor } }";
-
-function send(agent: Agent, url: string, headers: Record<string, string>, body: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const sent = request(`${url}/graphql`, { agent, method: "POST", headers }, (response) => {
-      response.resume();
-      response.once("end", () => resolve(response.statusCode ?? 0));
-      response.once("error", reject);
-    });
-    sent.once("error", reject);
-    sent.end(body);
-  });
-}
-
-async function attack({ url, headers, connections, ms }: Setup): Promise<Record<string, number>> {
-  const kinds = Object.entries(HOSTILE);
-  const answers: Record<string, number> = {};
-  const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const endsAt = performance.now() + ms;
-  let n = 0;
-  const run = async (): Promise<void> => {
-    while (performance.now() < endsAt) {
-      const [kind, make] = kinds[n++ % kinds.length]!;
-      const { headers: others = {}, ...body } = make(n);
-      const status = await send(agent, url, { ...headers, ...others }, JSON.stringify(body)).catch(() => 0);
-      const key = `${kind}: ${status === 0 ? "cut off" : status}`;
-      answers[key] = (answers[key] ?? 0) + 1;
-    }
-  };
-  await Promise.all(Array.from({ length: connections }, run));
-  agent.destroy();
-  return answers;
-}
-
-async function ask({ url, headers, ms }: Setup): Promise<number[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const latencies: number[] = [];
-  const body = JSON.stringify({ query: PAGE });
-  const endsAt = performance.now() + ms;
-  while (performance.now() < endsAt) {
-    const begunAt = performance.now();
-    const status = await send(agent, url, headers, body);
-    if (status !== 200) throw new Error(`a member got ${status}`);
-    latencies.push(performance.now() - begunAt);
-    await sleep(PAUSE_MS);
-  }
-  agent.destroy();
-  return latencies.toSorted((a, b) => a - b);
-}
 
 async function inThread<T>(setup: Setup): Promise<T> {
-  const thread = new Worker(new URL(import.meta.url), { workerData: setup });
+  const thread = new Worker(new URL("./hostile-clients.ts", import.meta.url), { workerData: setup });
   const [result] = (await once(thread, "message")) as [T];
   await thread.terminate();
   return result;
@@ -159,9 +76,4 @@ async function measure(): Promise<void> {
   process.exit(0);
 }
 
-if (isMainThread) {
-  await measure();
-} else {
-  const setup = workerData as Setup;
-  parentPort?.postMessage(await (setup.role === "hostile" ? attack(setup) : ask(setup)));
-}
+await measure();
