@@ -13,7 +13,7 @@ import {
 } from "graphql";
 import { type Context, handleProtocols, MessageType, type ServerOptions, type SubscribePayload } from "graphql-ws";
 import { type Extra, useServer } from "graphql-ws/use/ws";
-import { type WebSocket, WebSocketServer } from "ws";
+import { WebSocketServer } from "ws";
 import type { Authenticator } from "../auth/authenticator.js";
 import { credentialsOf } from "../auth/credentials.js";
 import { hasExpired, type MembershipEnd, type MembershipWatch } from "../auth/membership-watch.js";
@@ -28,6 +28,7 @@ import { fullAllowance, type GraphqlContext } from "./context.js";
 import type { CostLimit } from "./cost-limit.js";
 import { readDocument } from "./document.js";
 import { type Result, resultStream } from "./result-stream.js";
+import { endStalled } from "./end-stalled.js";
 import { asGraphqlError, formatError, logUnknownErrors, MAX_COERCION_ERRORS, withRequestId } from "./errors.js";
 
 export interface SocketServerOptions {
@@ -59,9 +60,6 @@ const MAX_OPERATIONS = 100;
 const MAX_ID_BYTES = 80;
 const SERVER_MESSAGES = new Set<unknown>([MessageType.ConnectionAck, MessageType.Next, MessageType.Error]);
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
-/** As long as for event streams. */
-const STALL_MS = 60_000;
-const STALL_CHECK_MS = 10_000;
 const CLOSE_BOUND_MS = 1_000;
 
 /** Why a connection is refused: its close code, and what it says. */
@@ -122,7 +120,7 @@ export class SocketServer {
         client
           .removeAllListeners("error")
           .on("error", (error) => this.options.log.debug({ err: error }, "socket error"));
-        endStalled(client);
+        endStalled(client, request.socket);
         // Whoever sends and does not read what comes back would fill our memory with answers.
         for (const sent of ["message", "ping"]) {
           client.on(sent, () => {
@@ -269,19 +267,6 @@ export class SocketServer {
     logUnknownErrors(this.options.log, requestId, errors);
     return errors.map((error) => withRequestId(formatError(error.toJSON(), error), requestId));
   }
-}
-
-/** Ends a socket on which nothing has been taken for a while: what waits for it is held in memory. */
-function endStalled(client: WebSocket): void {
-  let before = 0;
-  let stalledMs = 0;
-  const timer = setInterval(() => {
-    const waiting = client.bufferedAmount;
-    stalledMs = waiting > 0 && waiting >= before ? stalledMs + STALL_CHECK_MS : 0;
-    before = waiting;
-    if (stalledMs >= STALL_MS) client.terminate();
-  }, STALL_CHECK_MS).unref();
-  client.once("close", () => clearInterval(timer));
 }
 
 /**

@@ -3,7 +3,14 @@ import { Database } from "../../src/database/database.js";
 import { entities } from "../../src/database/entities/entities.js";
 import { adoptInstallation, readCursorKey } from "../../src/database/installation.js";
 import { migrate } from "../../src/database/migrate.js";
-import { asSuperuser, createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
+import {
+  asSuperuser,
+  createTenant,
+  createTestDatabase,
+  silent,
+  SYSTEM,
+  type TestDatabase,
+} from "../support/database.js";
 
 let own: TestDatabase;
 beforeAll(async () => {
@@ -60,6 +67,31 @@ describe("migrations", () => {
     expect(await migrate(own.database)).toEqual([]);
     await Promise.all(databases.map((database) => database.close()));
   });
+});
+
+it.each([
+  ["the feed's role, which made it", () => own.database.roleName("feed")],
+  ["the login, which restored a dump", () => "atlas"],
+])("the third takes the event head from %s", async (_whose, owner) => {
+  await asSuperuser(
+    `drop policy head on job_events;
+     alter function event_head(bigint) owner to ${owner()};
+     delete from migrations where name = '0003-event-head-of-the-login'`,
+    own.superuserUrl,
+  );
+  expect(await migrate(own.database)).toEqual(["0003-event-head-of-the-login"]);
+  const [made] = await asSuperuser(
+    "select pg_get_userbyid(proowner) as owner from pg_proc where proname = 'event_head'",
+    own.superuserUrl,
+  );
+  expect(made).toEqual({ owner: "atlas" });
+  const { tenantId } = await createTenant(own.database);
+  const position = await own.database.transaction(SYSTEM, async (tx) => {
+    await tx.query("insert into jobs (tenant_id, job_type) values ($1, 'A')", [tenantId]);
+    const [event] = await tx.query<{ position: string }>("select max(position) as position from job_events");
+    return BigInt(event?.position ?? 0);
+  });
+  expect(await own.database.transaction({ role: "feed" }, ({ head }) => Promise.resolve(head))).toBe(position + 1n);
 });
 
 describe("the installation", () => {
