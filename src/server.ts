@@ -77,7 +77,9 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   mountHealth(app, { database, metrics, isReady: () => ready });
   if (api !== undefined) {
     const { signIn, middleware } = api.graphql;
-    app.all("/graphql", signIn, ...jsonBody(GRAPHQL_BODY_LIMIT), middleware, createErrorHandler(graphqlBody));
+    const graphql = [signIn, ...jsonBody(GRAPHQL_BODY_LIMIT), middleware];
+    const others = [onlyMethods("GET, POST"), createErrorHandler(graphqlBody)];
+    app.route("/graphql").get(graphql).post(graphql).all(others);
     const { legacyStatusNames } = config;
     app.use(createJobEventsRoutes({ ...api, legacyStatusNames, closing: closing.signal }));
     app.use(createJobsRoutes({ ...api, legacyStatusNames }));

@@ -298,6 +298,14 @@ describe("/graphql", () => {
     expect(await fail(served, large)).toMatchObject({ status: 413, code: "PAYLOAD_TOO_LARGE" });
   });
 
+  it("answers other methods in GraphQL's shape", async () => {
+    const served = await serve((_request, response) => void response.json({}));
+    const response = await fetch(`${served.url}/graphql`, { method: "PUT", body: "{}" });
+    const { errors } = (await response.json()) as GraphqlErrors;
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, POST"]);
+    expect(errors[0]?.extensions.code).toBe("METHOD_NOT_ALLOWED");
+  });
+
   it("takes a body of up to 8 MiB", async () => {
     const served = await serve(
       (request, response) => void response.json((request.body as { query: string }).query.length),
