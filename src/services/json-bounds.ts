@@ -1,15 +1,15 @@
+import { jsonSize } from "../queue/json-size.js";
+
 const MAX_BYTES = 256 * 1024;
 const MAX_LEVELS = 64;
 
 /**
  * Says why a JSON value cannot be stored: deeper than 64 levels, larger than 256 KiB, or holding text or a number that
- * PostgreSQL cannot. Numbers count as PostgreSQL writes them, without an exponent: five characters in, 1e308 comes back
- * as 309. Walks without recursion, so that no nesting can exhaust the stack.
+ * PostgreSQL cannot. Walks without recursion, so that no nesting can exhaust the stack.
  * @returns null when it can.
  */
 export function jsonFault(value: unknown): string | null {
   const rest: { value: unknown; level: number }[] = [{ value, level: 1 }];
-  let zeros = 0;
   let values = 1;
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     if (typeof next.value === "string") {
@@ -17,7 +17,6 @@ export function jsonFault(value: unknown): string | null {
       if (fault !== null) return fault;
     } else if (typeof next.value === "number") {
       if (!Number.isFinite(next.value)) return "must not hold a number beyond ±1.8e308";
-      zeros += exponentOf(next.value);
     } else if (typeof next.value === "object" && next.value !== null) {
       if (next.level > MAX_LEVELS) return `must be at most ${MAX_LEVELS} levels deep`;
       for (const [key, inner] of Object.entries(next.value)) {
@@ -29,13 +28,8 @@ export function jsonFault(value: unknown): string | null {
       }
     }
   }
-  const bytes = Buffer.byteLength(JSON.stringify(value)) + zeros;
+  const bytes = jsonSize(value, JSON.stringify(value));
   return bytes > MAX_BYTES ? `must be at most ${MAX_BYTES} bytes as JSON, got ${bytes}` : null;
-}
-
-/** How many places JSON's exponent saves; 0 for a number that has none. */
-function exponentOf(value: number): number {
-  return Math.abs(Number(String(value).split("e")[1] ?? 0));
 }
 
 /** Says why PostgreSQL cannot hold a text; null when it can. */

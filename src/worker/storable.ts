@@ -1,4 +1,5 @@
 import { type Json, MAX_OUTPUT_BYTES, PermanentError } from "../handlers/handler.js";
+import { jsonSize } from "../queue/json-size.js";
 
 // JSON.stringify writes these as escapes, which jsonb refuses. An even number of backslashes before is text.
 const NUL_OR_LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/;
@@ -16,8 +17,9 @@ export function storable(value: unknown, what: "output" | "checkpoint"): Json {
     throw refuse(`must be a JSON value: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (json === undefined) throw refuse(`must be a JSON value, got a ${typeof value}`);
-  const bytes = Buffer.byteLength(json);
+  const stored = JSON.parse(json) as Json;
+  const bytes = jsonSize(stored, json);
   if (bytes > MAX_OUTPUT_BYTES) throw refuse(`must be at most ${MAX_OUTPUT_BYTES} bytes as JSON, got ${bytes}`);
   if (NUL_OR_LONE_SURROGATE.test(json)) throw refuse("must not contain NUL characters or lone surrogates");
-  return JSON.parse(json) as Json;
+  return stored;
 }

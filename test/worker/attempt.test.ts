@@ -55,6 +55,11 @@ describe("a handler that returns", () => {
     ["a NUL", { "a\0": 1 }, /must not contain NUL characters or lone surrogates/],
     ["a lone surrogate", ["\\\ud800"], /must not contain NUL characters or lone surrogates/],
     ["more than a megabyte", "x".repeat(1024 * 1024), /must be at most 1048576 bytes as JSON, got 1048578/],
+    [
+      "numbers that PostgreSQL writes out",
+      Array.from({ length: 4_000 }, () => 1e308),
+      /must be at most 1048576 bytes as JSON, got 1260001/,
+    ],
   ])("fails for good with %s, which no output can hold", async (_, output, message) => {
     const job = await run(() => output);
     expect(job).toMatchObject({ status: "failed", attempt: 1, output: null, error: { code: "invalid_output" } });
