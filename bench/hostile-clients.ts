@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { WebSocket } from "ws";
 
 /* The clients of `hostile.ts`, in a thread of their own. */
 
@@ -8,7 +10,7 @@ const PAUSE_MS = 20;
 
 /** What a thread is to do. */
 export interface Setup {
-  role: "hostile" | "member";
+  role: "hostile" | "hostile sockets" | "member";
   url: string;
   headers: Record<string, string>;
   /** How many connections, and for how long. */
@@ -80,6 +82,50 @@ async function attack({ url, headers, connections, ms }: Setup): Promise<Record<
   return answers;
 }
 
+const SUBSCRIPTIONS: Record<string, (n: number) => string> = {
+  "8,000 tokens": (n) => `subscription Q${n} { ${many(7_900, () => "id")} }`,
+  "900 unknown fields": (n) => `subscription Q${n} { jobStatusChanged { ${many(900, (m) => `f${m}`)} } }`,
+  "a query": (n) => `query Q${n} { jobs { totalCount } }`,
+  "a hundred thousand characters": (n) => `subscription Q${n} { ${"x".repeat(100_000)} }`,
+  "begun and completed at once": (n) => `subscription Q${n} { jobStatusChanged { job { id } } }`,
+};
+
+/** Sends on each socket as soon as it has an answer, or without waiting for one where none will come. */
+async function flood({ url, headers, connections, ms }: Setup): Promise<Record<string, number>> {
+  const kinds = Object.entries(SUBSCRIPTIONS);
+  const answers: Record<string, number> = {};
+  const count = (key: string) => (answers[key] = (answers[key] ?? 0) + 1);
+  const endsAt = performance.now() + ms;
+  let n = 0;
+  const run = async (): Promise<void> => {
+    const socket = new WebSocket(`${url.replace("http", "ws")}/graphql`, "graphql-transport-ws");
+    const next = (): void => {
+      if (performance.now() > endsAt || socket.readyState !== WebSocket.OPEN) return;
+      const [kind, make] = kinds[n++ % kinds.length]!;
+      const id = `${n} ${kind}`;
+      socket.send(JSON.stringify({ id, type: "subscribe", payload: { query: make(n) } }));
+      if (kind !== "begun and completed at once") return;
+      socket.send(JSON.stringify({ id, type: "complete" }));
+      count(`${kind}: sent`);
+      setTimeout(next, 1);
+    };
+    socket.on("message", (message: Buffer) => {
+      const { type, id = "" } = JSON.parse(message.toString()) as { type: string; id?: string };
+      count(`${id.slice(id.indexOf(" ") + 1)}: ${type}`);
+      if (type === "connection_ack" || type === "error") next();
+    });
+    socket.on("error", () => count("connection: error"));
+    socket.on("close", (code) => performance.now() < endsAt && count(`connection: closed with ${code}`));
+    await once(socket, "open");
+    const payload = { authorization: headers["authorization"], "x-tenant-id": headers["x-tenant-id"] };
+    socket.send(JSON.stringify({ type: "connection_init", payload }));
+    await sleep(endsAt - performance.now());
+    socket.terminate();
+  };
+  await Promise.all(Array.from({ length: connections }, run));
+  return answers;
+}
+
 async function ask({ url, headers, ms }: Setup): Promise<number[]> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const latencies: number[] = [];
@@ -97,4 +143,5 @@ async function ask({ url, headers, ms }: Setup): Promise<number[]> {
 }
 
 const setup = workerData as Setup;
-parentPort?.postMessage(await (setup.role === "hostile" ? attack(setup) : ask(setup)));
+const ROLES = { hostile: attack, "hostile sockets": flood, member: ask };
+parentPort?.postMessage(await ROLES[setup.role](setup));

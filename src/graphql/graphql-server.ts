@@ -138,7 +138,7 @@ function paceBodies(bodies: BytePace): RequestHandler {
     const { viewer } = response.locals as { viewer?: Viewer };
     if (viewer !== undefined) {
       await bodies.turn(viewer.userId);
-      response.once("close", () => void bodies.spend(viewer.userId, Number(response.locals["bodyBytes"] ?? 0)));
+      response.once("close", () => bodies.spend(viewer.userId, Number(response.locals["bodyBytes"] ?? 0)));
     }
     next();
   };

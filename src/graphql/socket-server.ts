@@ -13,7 +13,7 @@ import {
 } from "graphql";
 import { type Context, handleProtocols, MessageType, type ServerOptions, type SubscribePayload } from "graphql-ws";
 import { type Extra, useServer } from "graphql-ws/use/ws";
-import { WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
 import type { Authenticator } from "../auth/authenticator.js";
 import { credentialsOf } from "../auth/credentials.js";
 import { hasExpired, type MembershipEnd, type MembershipWatch } from "../auth/membership-watch.js";
@@ -28,6 +28,7 @@ import { fullAllowance, type GraphqlContext } from "./context.js";
 import type { CostLimit } from "./cost-limit.js";
 import { readDocument } from "./document.js";
 import { type Result, resultStream } from "./result-stream.js";
+import { BytePace } from "../services/byte-pace.js";
 import { endStalled } from "./end-stalled.js";
 import { asGraphqlError, formatError, logUnknownErrors, MAX_COERCION_ERRORS, withRequestId } from "./errors.js";
 
@@ -59,6 +60,12 @@ const KEEP_ALIVE_MS = 12_000;
 const MAX_OPERATIONS = 100;
 const MAX_ID_BYTES = 80;
 const SERVER_MESSAGES = new Set<unknown>([MessageType.ConnectionAck, MessageType.Next, MessageType.Error]);
+/** What a user's sockets may send together: to parse and check a document takes longer than to receive it. */
+const MESSAGES = { bytesPerSecond: 512 * 1024, freeBytes: 0, aheadBytes: 128 * 1024, maxDebtMs: 60_000 };
+/** As which the smallest of each kind counts. */
+const LEAST_BYTES = { message: 1_000, ping: 100, pong: 100 };
+/** Clients are asked for a sign of life every twelve seconds, and theirs are not read meanwhile. */
+const MAX_WAIT_MS = 10_000;
 const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 const CLOSE_BOUND_MS = 1_000;
 
@@ -82,8 +89,13 @@ export class SocketServer {
     noServer: true,
     maxPayload: MAX_PAYLOAD_BYTES,
     perMessageDeflate: false,
+    // One message after the other, each in a turn of the event loop of its own.
+    allowSynchronousEvents: false,
     handleProtocols,
   });
+  private readonly pace = new BytePace(MESSAGES);
+  /** Who sends on a socket: a user, or a stranger of whom nothing is known. */
+  private readonly senders = new WeakMap<WebSocket, string>();
   private closing: Promise<void> | null = null;
   private readonly served: { dispose(): void | Promise<void> };
 
@@ -115,20 +127,45 @@ export class SocketServer {
         return;
       }
       this.sockets.handleUpgrade(request, socket, head, (client) => {
+        sendQuietly(client);
         this.sockets.emit("connection", client, request);
         // graphql-ws prints what a client did wrong to the console.
         client
           .removeAllListeners("error")
           .on("error", (error) => this.options.log.debug({ err: error }, "socket error"));
         endStalled(client, request.socket);
-        // Whoever sends and does not read what comes back would fill our memory with answers.
-        for (const sent of ["message", "ping"]) {
-          client.on(sent, () => {
-            if (client.bufferedAmount > MAX_BUFFERED_BYTES) client.terminate();
-          });
+        // Before graphql-ws is told.
+        for (const [sent, leastBytes] of Object.entries(LEAST_BYTES)) {
+          client.prependListener(sent, ({ length }: Buffer) => this.receive(client, Math.max(length, leastBytes)));
         }
       });
     });
+  }
+
+  /** Has a socket wait whose user sends more than their share. */
+  private receive(client: WebSocket, bytes: number): void {
+    // Whoever sends and does not read what comes back would fill our memory with answers.
+    if (client.bufferedAmount > MAX_BUFFERED_BYTES) client.terminate();
+    const sender = this.senderOf(client);
+    this.pace.spend(sender, bytes);
+    const waitMs = this.pace.waitMs(sender);
+    if (waitMs === 0 || client.isPaused) return;
+    client.pause();
+    if (waitMs <= MAX_WAIT_MS) {
+      setTimeout(() => client.resume(), waitMs).unref();
+      return;
+    }
+    client.close(4429, "Too many messages");
+    // Its answer is not read any more.
+    setTimeout(() => client.terminate(), CLOSE_BOUND_MS).unref();
+  }
+
+  private senderOf(client: WebSocket): string {
+    const known = this.senders.get(client);
+    if (known !== undefined) return known;
+    const stranger = randomUUID();
+    this.senders.set(client, stranger);
+    return stranger;
   }
 
   /** Closes every socket with 1001 and takes no more; one that does not answer is cut off. */
@@ -174,6 +211,7 @@ export class SocketServer {
         return false;
       }
       extra.viewer = viewer;
+      this.senders.set(socket, viewer.userId);
       socket.once(
         "close",
         memberships.follow(viewer, (why) => socket.close(4403, ENDS[why])),
@@ -207,6 +245,7 @@ export class SocketServer {
       return [asGraphqlError(new AtlasError("rate_limit_exceeded", message))];
     }
     operations.add(id);
+    await this.pace.turn(this.senderOf(extra.socket));
     const prepared = await this.prepare(context, payload);
     if (Array.isArray(prepared)) operations.delete(id);
     return prepared;
@@ -267,6 +306,12 @@ export class SocketServer {
     logUnknownErrors(this.options.log, requestId, errors);
     return errors.map((error) => withRequestId(formatError(error.toJSON(), error), requestId));
   }
+}
+
+/** Has a send to a client who has gone end in silence: graphql-ws would print it to the console. The close is told anyway. */
+function sendQuietly(client: WebSocket): void {
+  const send = client.send.bind(client) as (data: string, sent: () => void) => void;
+  client.send = (data: string, sent?: unknown) => send(data, () => typeof sent === "function" && sent());
 }
 
 /**

@@ -31,7 +31,7 @@ export class PayloadAllowance {
       const payloads = await read(this.leftBytes);
       const bytes = payloads.reduce((sum, payload) => sum + payload.bytes, 0);
       this.leftBytes = Math.max(this.leftBytes - bytes, 0);
-      await this.pace.spend(this.tenantId, bytes);
+      this.pace.spend(this.tenantId, bytes);
       return { payloads, spent: this.leftBytes === 0 };
     };
     const own = this.last.then(spend);

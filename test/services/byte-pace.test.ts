@@ -11,14 +11,14 @@ async function waitOf(pace: BytePace, key: string): Promise<number> {
 
 it("lets what is small through at any rate", async () => {
   const pace = new BytePace();
-  for (let n = 0; n < 1_000; n++) await pace.spend("a", MIB);
+  for (let n = 0; n < 1_000; n++) pace.spend("a", MIB);
   // All of it together would be as long as can be.
   expect(await waitOf(pace, "a")).toBeLessThan(1_000);
 });
 
 it("has whoever sends much wait in proportion, and nobody else", async () => {
   const pace = new BytePace();
-  await pace.spend("a", 4 * MIB);
+  pace.spend("a", 4 * MIB);
   const order: string[] = [];
   const waits = await Promise.all(
     ["a", "b"].map(async (key) => {
@@ -33,15 +33,24 @@ it("has whoever sends much wait in proportion, and nobody else", async () => {
 
 it("adds up what was sent at once", async () => {
   const pace = new BytePace();
-  for (let n = 0; n < 2; n++) await pace.spend("a", 4 * MIB);
+  for (let n = 0; n < 2; n++) pace.spend("a", 4 * MIB);
   expect(await waitOf(pace, "a")).toBeGreaterThan(900);
 });
 
 it("holds nobody for longer than a little, however much was sent at once", async () => {
   const pace = new BytePace();
-  for (let n = 0; n < 100; n++) await pace.spend("a", 8 * MIB);
+  for (let n = 0; n < 100; n++) pace.spend("a", 8 * MIB);
   const ms = await waitOf(pace, "a");
   expect(ms).toBeGreaterThan(1_900);
   // Two seconds; without the bound it would be a hundred.
   expect(ms).toBeLessThan(20_000);
+});
+
+it("lets a little be spent ahead of time, where it may", async () => {
+  const pace = new BytePace({ bytesPerSecond: MIB, freeBytes: 0, aheadBytes: MIB, maxDebtMs: 60_000 });
+  pace.spend("a", MIB);
+  expect(await waitOf(pace, "a")).toBeLessThan(400);
+  pace.spend("a", MIB);
+  expect(pace.waitMs("a")).toBeGreaterThan(400);
+  expect(pace.waitMs("b")).toBe(0);
 });
