@@ -175,7 +175,8 @@ export const ROUTES: Record<string, Route> = {
   // Numbers of all tenants together, for the operator.
   "GET /metrics": { kind: "open" },
   // graphql.test.ts and subscription.test.ts.
-  "ALL /graphql": { kind: "graphql" },
+  "GET /graphql": { kind: "graphql" },
+  "POST /graphql": { kind: "graphql" },
   "GET /v1/jobs/list": {
     kind: "read",
     told: 200,
