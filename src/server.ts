@@ -19,6 +19,7 @@ import { createJobsRoutes } from "./rest/jobs.routes.js";
 import { jsonBody } from "./rest/json-body.js";
 import { createMembersRoutes } from "./rest/members.routes.js";
 import { onlyMethods } from "./rest/only-methods.js";
+import { BytePace } from "./services/byte-pace.js";
 
 export interface ServerOptions {
   config: Config;
@@ -77,12 +78,13 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   mountHealth(app, { database, metrics, isReady: () => ready });
   if (api !== undefined) {
     const { signIn, middleware } = api.graphql;
-    const graphql = [signIn, ...jsonBody(GRAPHQL_BODY_LIMIT), middleware];
+    const bodies = new BytePace();
+    const graphql = [signIn, ...jsonBody(GRAPHQL_BODY_LIMIT, bodies), middleware];
     const others = [onlyMethods("GET, POST"), createErrorHandler(graphqlBody)];
     app.route("/graphql").get(graphql).post(graphql).all(others);
     const { legacyStatusNames } = config;
     app.use(createJobEventsRoutes({ ...api, legacyStatusNames, closing: closing.signal }));
-    app.use(createJobsRoutes({ ...api, legacyStatusNames }));
+    app.use(createJobsRoutes({ ...api, legacyStatusNames, bodies }));
     app.use(createMembersRoutes(api));
   }
   app.use(() => {

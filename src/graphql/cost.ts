@@ -12,7 +12,7 @@ import {
   simpleEstimator,
 } from "graphql-query-complexity";
 import { AtlasError } from "../errors.js";
-import { MAX_COERCION_ERRORS } from "./errors.js";
+import { MAX_ERRORS } from "./errors.js";
 import { checkVariables } from "./variable-bounds.js";
 
 /*
@@ -82,11 +82,12 @@ const introspectionEstimator: ComplexityEstimator = ({ type, field, childComplex
 export function operationCost(
   schema: GraphQLSchema,
   document: DocumentNode,
-  { name, variableDefinitions = [] }: OperationDefinitionNode,
+  operation: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
 ): number {
-  checkVariables(schema, variableDefinitions, variables);
-  const coerced = getVariableValues(schema, variableDefinitions, variables, { maxErrors: MAX_COERCION_ERRORS });
+  const { name, variableDefinitions = [] } = operation;
+  checkVariables(schema, document, operation, variables);
+  const coerced = getVariableValues(schema, variableDefinitions, variables, { maxErrors: MAX_ERRORS });
   if (coerced.errors !== undefined) return 0;
   try {
     return getComplexity({

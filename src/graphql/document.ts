@@ -14,6 +14,8 @@ const MAX = {
   /** Also bounds the parser, and its recursion. */
   tokens: 8_000,
   characters: 1_048_576,
+  /** For the place of each error they are counted anew. */
+  lines: 5_000,
   /** Operations and fragments. */
   definitions: 100,
   depth: 15,
@@ -27,8 +29,12 @@ const MAX = {
   directivesInPlace: 5,
   /** Fields that stand again under a name in the same braces: comparing them is what makes validation slow. */
   repeats: 100,
+  /** Inputs and outputs, which are large: under one root field the same are shown again and again. */
+  payloads: 20,
+  payloadsOfOne: 4,
 };
-type Size = Record<keyof Omit<typeof MAX, "tokens" | "characters" | "definitions">, number>;
+type Size = Record<keyof Omit<typeof MAX, "tokens" | "characters" | "lines" | "definitions">, number>;
+const PAYLOADS = new Set(["input", "output"]);
 
 const NAMES: Record<keyof Size, string> = {
   depth: "levels",
@@ -39,6 +45,8 @@ const NAMES: Record<keyof Size, string> = {
   directives: "directives",
   directivesInPlace: "directives in one place",
   repeats: "repeated fields",
+  payloads: "inputs and outputs",
+  payloadsOfOne: "inputs and outputs under one root field",
 };
 
 /**
@@ -48,6 +56,8 @@ const NAMES: Record<keyof Size, string> = {
  */
 export function readDocument(query: string): DocumentNode {
   if (query.length > MAX.characters) throw tooLarge(`${MAX.characters} characters`, query.length);
+  const lines = query.split(/\r\n|[\n\r]/, MAX.lines + 1).length;
+  if (lines > MAX.lines) throw tooLarge(`${MAX.lines} lines`, "more");
   const document = parseBounded(query);
   const definitions = document.definitions.length;
   if (definitions > MAX.definitions) throw tooLarge(`${MAX.definitions} operations and fragments`, definitions);
@@ -117,6 +127,7 @@ function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinition
       const key = alias?.value ?? name.value;
       if (keys.has(key)) size.repeats += 1 + below.fields;
       keys.add(key);
+      const payloads = below.payloads + (PAYLOADS.has(name.value) ? 1 : 0);
       add(size, {
         ...below,
         depth: 1 + (name.value.startsWith("__") ? 0 : below.depth),
@@ -124,6 +135,8 @@ function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinition
         rootFields: 1,
         fields: 1 + below.fields,
         aliases: below.aliases + (alias === undefined ? 0 : 1),
+        payloads,
+        payloadsOfOne: payloads,
       });
     } else if (selection.kind === Kind.INLINE_FRAGMENT) {
       const inner = sizeOf(selection.selectionSet, fragments, known);
@@ -153,6 +166,8 @@ const EMPTY: Readonly<Size> = {
   directives: 0,
   directivesInPlace: 0,
   repeats: 0,
+  payloads: 0,
+  payloadsOfOne: 0,
 };
 
 function addDirectives(size: Size, { directives = [] }: { directives?: readonly unknown[] | undefined }): void {
@@ -161,8 +176,10 @@ function addDirectives(size: Size, { directives = [] }: { directives?: readonly 
 }
 
 function add(to: Size, part: Readonly<Size>): void {
-  for (const what of ["depth", "nesting", "directivesInPlace"] as const) to[what] = Math.max(to[what], part[what]);
-  for (const what of ["rootFields", "fields", "aliases", "directives", "repeats"] as const) to[what] += part[what];
+  for (const what of ["depth", "nesting", "directivesInPlace", "payloadsOfOne"] as const)
+    to[what] = Math.max(to[what], part[what]);
+  for (const what of ["rootFields", "fields", "aliases", "directives", "repeats", "payloads"] as const)
+    to[what] += part[what];
 }
 
 function tooLarge(bound: string, got: number | string): AtlasError {

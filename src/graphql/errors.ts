@@ -3,8 +3,8 @@ import { GraphQLError, type GraphQLFormattedError } from "graphql";
 import { AtlasError, ERRORS } from "../errors.js";
 import type { Logger } from "../log.js";
 
-/** Of a request's variables, that are told: each may quote a value. */
-export const MAX_COERCION_ERRORS = 10;
+/** Of a document, or of its variables, that are told: each may quote a value, and is looked up in the text. */
+export const MAX_ERRORS = 10;
 
 /** Of a message; those of GraphQL's own quote the document and its variables. */
 const MAX_MESSAGE_CHARACTERS = 1_000;

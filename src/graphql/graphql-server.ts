@@ -15,7 +15,6 @@ import type { Asking, Viewer } from "../auth/viewer.js";
 import type { Config } from "../config.js";
 import { AtlasError } from "../errors.js";
 import type { Logger } from "../log.js";
-import { BytePace } from "../services/byte-pace.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
@@ -23,14 +22,7 @@ import type { MemberService } from "../services/member-service.js";
 import { fullAllowance, type GraphqlContext } from "./context.js";
 import { CostLimit, costHeaders } from "./cost-limit.js";
 import { readDocument } from "./document.js";
-import {
-  asGraphqlError,
-  formatError,
-  logUnknownErrors,
-  MAX_COERCION_ERRORS,
-  retryAfterOf,
-  withRequestId,
-} from "./errors.js";
+import { asGraphqlError, formatError, logUnknownErrors, MAX_ERRORS, retryAfterOf, withRequestId } from "./errors.js";
 import { createGraphiql } from "./graphiql.js";
 import { asksForSchemaOnly } from "./schema-only.js";
 import { createSchema } from "./schema.js";
@@ -67,7 +59,8 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
   const apollo = new ApolloServer<GraphqlContext>({
     schema,
     formatError: (formatted, thrown) => withRequestId(formatError(formatted, thrown), requestIds.getStore() ?? ""),
-    executionOptions: { maxCoercionErrors: MAX_COERCION_ERRORS },
+    executionOptions: { maxCoercionErrors: MAX_ERRORS },
+    validationOptions: { maxErrors: MAX_ERRORS },
     hideSchemaDetailsFromClientErrors: config.production,
     introspection: true,
     includeStacktraceInErrorResponses: false,
@@ -93,8 +86,6 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
   const before = Router();
   if (!config.production) before.use(createGraphiql());
   before.use(signIn(authenticator, config.production));
-  const bodies = new BytePace();
-  before.use(paceBodies(bodies));
   const middleware = Router();
   middleware.use(checkDocument);
   middleware.use(answerWith(apollo, (response) => Promise.resolve(contextOf(response, options))));
@@ -127,18 +118,6 @@ function signIn(authenticator: Authenticator, production: boolean): RequestHandl
     } catch (error) {
       if (production) throw error;
       response.locals["refusal"] = error;
-    }
-    next();
-  };
-}
-
-/** Has a user who sends large bodies wait before the next is read. */
-function paceBodies(bodies: BytePace): RequestHandler {
-  return async (_request, response, next) => {
-    const { viewer } = response.locals as { viewer?: Viewer };
-    if (viewer !== undefined) {
-      await bodies.turn(viewer.userId);
-      response.once("close", () => bodies.spend(viewer.userId, Number(response.locals["bodyBytes"] ?? 0)));
     }
     next();
   };

@@ -4,6 +4,7 @@ import type { Authenticator } from "../auth/authenticator.js";
 import type { Job } from "../queue/job.js";
 import { invalidInput } from "../services/create-job-input.js";
 import { allowanceHeaders } from "../services/create-limit.js";
+import type { BytePace } from "../services/byte-pace.js";
 import type { JobService } from "../services/job-service.js";
 import { statusName, toJobItem } from "./job-representation.js";
 import { jsonBody } from "./json-body.js";
@@ -12,6 +13,8 @@ import { oneQueryValue, queryValues } from "./query-values.js";
 import { signIn, viewerOf } from "./sign-in.js";
 
 export interface JobsRoutesOptions {
+  /** At which each user sends bodies. */
+  bodies: BytePace;
   jobs: JobService;
   authenticator: Authenticator;
   legacyStatusNames: boolean;
@@ -27,7 +30,7 @@ const MAX_USER_ID_CHARACTERS = 200;
  * The legacy API's routes for jobs, thin over the service. To be mounted at the root: each route is a full path, which the
  * metrics show.
  */
-export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: JobsRoutesOptions): Router {
+export function createJobsRoutes({ jobs, authenticator, legacyStatusNames, bodies }: JobsRoutesOptions): Router {
   const router = Router();
   const signedIn = signIn(authenticator);
   const answerJob = (response: Response, job: Job): void => {
@@ -48,7 +51,7 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames }: Job
 
   router
     .route("/v1/jobs")
-    .post(signedIn, ...jsonBody(BODY_LIMIT), async (request, response) => {
+    .post(signedIn, ...jsonBody(BODY_LIMIT, bodies), async (request, response) => {
       const { value: job } = await jobs.create(viewerOf(response), createBody(request), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
       );

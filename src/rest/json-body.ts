@@ -1,18 +1,25 @@
 import { randomInt } from "node:crypto";
 import { json, type RequestHandler, type Response } from "express";
 import { AtlasError } from "../errors.js";
+import type { BytePace } from "../services/byte-pace.js";
+import type { Viewer } from "../auth/viewer.js";
 
 /**
  * What one body may have. To parse these takes many times as long as to parse as many bytes of text; most of all fields
  * of ever new names, of which one job's input has room for 40,000.
  */
 const MAX = { values: 500_000, names: 50_000 };
+/** As so many bytes do they count for the pace. */
+const WEIGHT = { value: 16, name: 64 };
+/** Smaller bodies are not looked at. */
+const COUNTED_BYTES = 64 * 1024;
 
 /**
  * Parses a JSON body of at most `limit`, and refuses other media types. A request without a body passes: what it leaves
- * out is the business of whoever reads it. Leaves the body's size, in bytes, in `response.locals.bodyBytes`.
+ * out is the business of whoever reads it.
+ * @param pace at which each user sends bodies; whoever is ahead of it waits before theirs is read.
  */
-export function jsonBody(limit: string): RequestHandler[] {
+export function jsonBody(limit: string, pace: BytePace): RequestHandler[] {
   const refuseOthers: RequestHandler = (request, _response, next) => {
     const empty = request.headers["transfer-encoding"] === undefined && !Number(request.headers["content-length"] ?? 0);
     if (empty || request.is(["application/json", "+json"])) {
@@ -21,21 +28,34 @@ export function jsonBody(limit: string): RequestHandler[] {
     }
     next(new AtlasError("unsupported_media_type", "Send the body as application/json"));
   };
-  const verify = (_request: unknown, response: unknown, body: Buffer): void => {
-    (response as Response).locals["bodyBytes"] = body.length;
-    refuseTooMany(body);
+  const takeTurn: RequestHandler = async (_request, response, next) => {
+    const sender = senderOf(response);
+    if (sender !== undefined) await pace.turn(sender);
+    next();
   };
-  return [refuseOthers, json({ limit, type: ["application/json", "+json"], strict: false, verify })];
+  const verify = (_request: unknown, response: unknown, body: Buffer, charset: string): void => {
+    // JSON has no other between systems (RFC 8259), and the bytes of others would be counted wrongly.
+    if (charset !== "utf-8") throw new AtlasError("unsupported_media_type", "Send the body in UTF-8");
+    const { values, names } = countsOf(body);
+    const sender = senderOf(response as Response);
+    if (sender !== undefined) pace.spend(sender, body.length + values * WEIGHT.value + names * WEIGHT.name);
+    if (values > MAX.values) throw tooMany(`${MAX.values} values`);
+    if (names > MAX.names) throw tooMany(`${MAX.names} fields of different names`);
+  };
+  return [refuseOthers, takeTurn, json({ limit, type: ["application/json", "+json"], strict: false, verify })];
+}
+
+function senderOf(response: Response): string | undefined {
+  return (response.locals["viewer"] as Viewer | undefined)?.userId;
 }
 
 const [QUOTE, BACKSLASH, COMMA, COLON, BRACKET, BRACE] = Buffer.from('"\\,:[{');
 
 /** Counts, outside of texts, what begins a value, and about how many different names fields have. */
-function refuseTooMany(body: Buffer): void {
-  if (body.length < MAX.values) return;
+function countsOf(body: Buffer): { values: number; names: number } {
+  const counts = { values: 0, names: 0 };
+  if (body.length < COUNTED_BYTES) return counts;
   const seen = new Uint8Array(HASHES);
-  let values = 0;
-  let names = 0;
   let textAt = 0;
   for (let at = 0, text = false; at < body.length; at++) {
     const byte = body[at];
@@ -47,26 +67,25 @@ function refuseTooMany(body: Buffer): void {
       textAt = at;
     } else if (byte === COLON) {
       const hash = hashOf(body, textAt, at);
-      names += seen[hash] === 1 ? 0 : 1;
+      counts.names += seen[hash] === 1 ? 0 : 1;
       seen[hash] = 1;
-    } else if (byte === COMMA || byte === BRACKET || byte === BRACE) values += 1;
+    } else if (byte === COMMA || byte === BRACKET || byte === BRACE) counts.values += 1;
   }
-  if (values > MAX.values) throw tooMany(`${MAX.values} values`);
-  if (names > MAX.names) throw tooMany(`${MAX.names} fields of different names`);
+  return counts;
 }
 
 const HASHES = 2 ** 20;
 /** So long names are few. */
 const HASHED_BYTES = 200;
 /** Known to nobody, so that nobody can find names which count as one. */
-const MULTIPLIER = randomInt(HASHES) | 1;
+const SEED = randomInt(2 ** 32);
 
+/** FNV-1a, and a step of MurmurHash's end, which has each bit depend on all. */
 function hashOf(body: Buffer, from: number, to: number): number {
-  let hash = 0;
-  for (let at = from; at < to && at < from + HASHED_BYTES; at++) {
-    hash = (Math.imul(hash, MULTIPLIER) + (body[at] ?? 0)) & (HASHES - 1);
-  }
-  return hash;
+  let hash = SEED;
+  for (let at = from; at < to && at < from + HASHED_BYTES; at++) hash = Math.imul(hash ^ (body[at] ?? 0), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) & (HASHES - 1);
 }
 
 function tooMany(bound: string): AtlasError {

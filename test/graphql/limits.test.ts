@@ -21,6 +21,9 @@ const LIMITS: [limit: string, message: RegExp, over: string, within: string][] =
   ["aliases", /50 aliases/, many(51, (n) => `a${n}: id`), many(50, (n) => `a${n}: id`)],
   ["directives", /50 directives/, many(51, () => `... @include(if: true) { id }`), many(50, () => "... @include(if: true) { id }")],
   ["directives in one place", /5 directives in one place/, `id ${many(6, (n) => `@unknown${n}`)}`, `id @include(if: true) @skip(if: false)`],
+  ["lines", /5000 lines/, `id ${"\n".repeat(5_000)}`, `id ${"\r\n".repeat(4_900)}`],
+  ["inputs and outputs", /20 inputs and outputs,/, many(21, (n) => `a${n}: input`), "input output"],
+  ["inputs and outputs of one field", /4 inputs and outputs under one root field/, "... { input output } ... { a: input b: input c: output }", "input output a: input b: output"],
   ["repeats", /100 repeated fields/, many(102, () => "id"), many(101, () => "id")],
   ["repeats below", /100 repeated fields/, many(3, () => `events { nodes { ${many(40, () => "jobId")} } }`), "id"],
 ]; // prettier-ignore
@@ -211,6 +214,7 @@ describe("variables", () => {
     ["lists where a text is expected", JOBS, { after: Array.from({ length: 200 }, () => fields(200)) }, VALUES],
     ["a list of a single value's fields", "mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { eventCursor } }", { input: fields(40_000) }, VALUES],
     ["a long name", JOBS, { filter: { ["x".repeat(2_000_000)]: 1 } }, CHARACTERS],
+    ["values in each other", JOBS, { filter: JSON.parse("[".repeat(100) + "]".repeat(100)) as unknown }, /64 levels/],
     ["a long text", JOBS, { after: "x".repeat(2_000_000) }, CHARACTERS],
   ])("are refused with %s, before they are coerced", async (_what, query, variables, message) => {
     const { status, errors } = await send(api, query, variables, member.headers);
@@ -219,6 +223,30 @@ describe("variables", () => {
       message: expect.stringMatching(message) as string,
       extensions: { code: "BAD_USER_INPUT" },
     });
+  }); // prettier-ignore
+
+  const CREATES = (uses: number) =>
+    `mutation ($j: CreateJobInput!) { createJobs(input: [${"$j ".repeat(uses)}]) { eventCursor } }`;
+  const TEXTS = (uses: number) =>
+    `query ($s: String!) { jobs(filter: { jobType: [${"$s ".repeat(uses)}] }) { totalCount } }`;
+  const SPREAD = `query ($s: String!) { ${many(40, () => "... { ...F }")} } fragment F on Query { jobs(filter: { jobType: [$s] }) { totalCount } }`;
+  it.each<[string, string, Record<string, unknown>, RegExp]>([
+    ["many values in an input", CREATES(10), { j: { jobType: "A", input: { a: Array.from({ length: 100_000 }, () => 1) } } }, /500000 values/],
+    ["a long text in an input", CREATES(100), { j: { jobType: "A", input: { a: "x".repeat(200_000) } } }, /8388608 characters/],
+    ["a long name in an input", CREATES(100), { j: { jobType: "A", input: { ["x".repeat(200_000)]: 1 } } }, /8388608 characters/],
+    ["a long text", TEXTS(100), { s: "x".repeat(200_000) }, /8388608 characters/],
+    ["a long text in JSON", `mutation ($x: JSON) { createJob(input: { jobType: "A", input: { a: [${"$x ".repeat(100)}] } }) { eventCursor } }`, { x: "x".repeat(200_000) }, /8388608 characters/],
+    ["a long text in fragments", SPREAD, { s: "x".repeat(250_000) }, /8388608 characters/],
+  ])("count wherever they are used: %s", async (_what, query, variables, message) => {
+    const { status, errors } = await send(api, query, variables, member.headers);
+    expect([status, errors?.length]).toEqual([400, 1]);
+    expect(errors?.[0]?.message).toMatch(message);
+  }); // prettier-ignore
+
+  it("may be used a thousand times when they are small", async () => {
+    const other = await api.member();
+    const { errors } = await send(api, CREATES(1_000), { j: { jobType: "A", input: { a: "x".repeat(1_000) } } }, other.headers);
+    expect(errors).toBeUndefined();
   }); // prettier-ignore
 
   it("are refused on a socket likewise, which lives on", async () => {

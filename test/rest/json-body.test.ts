@@ -40,3 +40,31 @@ it.each<[string, string, [status: number, message?: string]]>([
 ])("a body with %s", async (_what, variables, answer) => {
   expect(await sent(variables)).toEqual(answer);
 }); // prettier-ignore
+
+it.each(["utf-16le", "utf-7", "utf-32"])(
+  "a body in %s, in which signs have other bytes, is refused",
+  async (charset) => {
+    const headers = { ...member.headers, "content-type": `application/json; x="charset=utf-8"; charset=${charset}` };
+    for (const path of ["/graphql", "/v1/jobs"]) {
+      const body = Buffer.from('{"query":"{ __typename }","jobType":"A"}', "utf16le");
+      expect((await fetch(api.url + path, { method: "POST", headers, body })).status).toBe(415);
+    }
+  },
+);
+
+it("a body of many values has its user wait for the next, on every route", async () => {
+  const busy = await api.member();
+  const values = JSON.stringify({ values: Array.from({ length: 400_000 }, () => 1) });
+  const post = (path: string, body: string) => fetch(api.url + path, { method: "POST", headers: busy.headers, body });
+  for (const [path, body] of [
+    ["/graphql", `{"query":"{ __typename }","variables":${values}}`],
+    ["/v1/jobs", `{"jobType":"A","input":${values}}`],
+  ] as const) {
+    const first = await post(path, body);
+    await first.text();
+    const begunAt = performance.now();
+    await post("/v1/jobs", '{"jobType":"A"}');
+    // Eight hundred kilobytes, and sixteen for each value, at eight megabytes a second.
+    expect(performance.now() - begunAt).toBeGreaterThan(500);
+  }
+});
