@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import {
   type ExecutionArgs,
   type FormattedExecutionResult,
@@ -30,7 +30,7 @@ import { readDocument } from "./document.js";
 import { type Result, resultStream } from "./result-stream.js";
 import { BytePace } from "../services/byte-pace.js";
 import { endStalled } from "./end-stalled.js";
-import { asGraphqlError, formatError, logUnknownErrors, MAX_COERCION_ERRORS, withRequestId } from "./errors.js";
+import { asGraphqlError, formatError, logUnknownErrors, MAX_ERRORS, withRequestId } from "./errors.js";
 
 export interface SocketServerOptions {
   schema: GraphQLSchema;
@@ -48,6 +48,8 @@ interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
   viewer?: Viewer;
   /** Names the connection in logs and errors. */
   requestId?: string;
+  /** Until the message before the next may be sent. */
+  sending?: Promise<void>;
   /** The ids of operations that are not over. */
   operations?: Set<string>;
 }
@@ -66,7 +68,10 @@ const MESSAGES = { bytesPerSecond: 512 * 1024, freeBytes: 0, aheadBytes: 128 * 1
 const LEAST_BYTES = { message: 1_000, ping: 100, pong: 100 };
 /** Clients are asked for a sign of life every twelve seconds, and theirs are not read meanwhile. */
 const MAX_WAIT_MS = 10_000;
-const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
+const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
+/** With more that waits to be sent, nothing is added. */
+const ROOM_BYTES = 1024 * 1024;
+const ROOM_CHECK_MS = 20;
 const CLOSE_BOUND_MS = 1_000;
 
 /** Why a connection is refused: its close code, and what it says. */
@@ -111,7 +116,10 @@ export class SocketServer {
         over();
         return undefined;
       },
-      onNext: ({ extra }, _id, _payload, _args, result) => this.formatted(result, extra.requestId ?? ""),
+      onNext: async ({ extra }, _id, _payload, _args, result) => {
+        await room(extra);
+        return this.formatted(result, extra.requestId ?? "");
+      },
       onError: ({ extra }, _id, _payload, errors) => this.formattedErrors(errors, extra.requestId ?? ""),
     };
     this.served = useServer(serverOptions, this.sockets, KEEP_ALIVE_MS);
@@ -259,7 +267,7 @@ export class SocketServer {
     const { schema, costLimit, jobs, events, members } = this.options;
     try {
       const document = readDocument(query);
-      const faults = validate(schema, document);
+      const faults = validate(schema, document, undefined, { maxErrors: MAX_ERRORS });
       if (faults.length > 0) return faults.map(asClientsFault);
       const operation = getOperationAST(document, operationName);
       if (operation?.operation !== "subscription") {
@@ -284,7 +292,7 @@ export class SocketServer {
         contextValue,
         variableValues: variables ?? null,
         operationName: operationName ?? null,
-        options: { maxCoercionErrors: MAX_COERCION_ERRORS },
+        options: { maxCoercionErrors: MAX_ERRORS },
       };
     } catch (error) {
       if (error instanceof AtlasError) return [asGraphqlError(error)];
@@ -306,6 +314,19 @@ export class SocketServer {
     logUnknownErrors(this.options.log, requestId, errors);
     return errors.map((error) => withRequestId(formatError(error.toJSON(), error), requestId));
   }
+}
+
+/**
+ * Waits until a socket has room for a message: its operations send one after the other, each in a turn of the event loop
+ * of its own. Whoever reads slowly holds themselves up, and a thousand changes for a hundred operations nobody else.
+ */
+function room(extra: SocketExtra): Promise<void> {
+  const { socket } = extra;
+  const roomFor = async (): Promise<void> => {
+    await setImmediate();
+    while (socket.readyState === socket.OPEN && socket.bufferedAmount > ROOM_BYTES) await sleep(ROOM_CHECK_MS);
+  };
+  return (extra.sending = (extra.sending ?? Promise.resolve()).then(roomFor));
 }
 
 /** Has a send to a client who has gone end in silence: graphql-ws would print it to the console. The close is told anyway. */

@@ -53,6 +53,8 @@ const MAX_BATCH = 200;
 export class EventService {
   private readonly histories;
   private readonly attemptsOf;
+  /** Cursors of events that are sent: to make one takes longer than the rest, and all subscribers are sent the same. */
+  private readonly made = new WeakMap<JobEvent, string>();
 
   constructor(
     private readonly database: Database,
@@ -156,6 +158,18 @@ export class EventService {
   }
 
   private toChange({ tenantId }: Viewer, event: JobEvent): StatusChange {
-    return { ...event, cursor: this.cursors.ofEvent(tenantId, event) };
+    const cursorOf = (): string => this.cursorOf(tenantId, event);
+    return {
+      ...event,
+      get cursor() {
+        return cursorOf();
+      },
+    };
+  }
+
+  private cursorOf(tenantId: string, event: JobEvent): string {
+    const made = this.made.get(event) ?? this.cursors.ofEvent(tenantId, event);
+    this.made.set(event, made);
+    return made;
   }
 }

@@ -1,6 +1,8 @@
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { send } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
 
@@ -71,4 +73,56 @@ it("forgets who leaves while they wait", async () => {
   later.stop();
   await until(() => api.tail.size === 0);
   for (const socket of large) socket.terminate();
+});
+
+/** Jobs of one input, of so many bytes. */
+async function create(member: TestMember, jobs: number, bytes: number): Promise<void> {
+  const query = `mutation ($j: CreateJobInput!) { createJobs(input: [${"$j ".repeat(jobs)}]) { eventCursor } }`;
+  const variables = { j: { jobType: "A", input: { text: "x".repeat(bytes) } } };
+  expect((await send(api, query, variables, member.headers)).errors).toBeUndefined();
+}
+
+const change = (id: number, selection: string) =>
+  JSON.stringify({
+    id: String(id),
+    type: "subscribe",
+    payload: { query: `subscription { jobStatusChanged { ${selection} } }` },
+  });
+
+it("sends many changes for many operations one by one, so that others have their turn", async () => {
+  const member = await api.member();
+  const socket = await signIn(member);
+  for (let id = 0; id < 50; id++) socket.send(change(id, "version"));
+  await until(() => api.tail.size === 50);
+  let messages = 0;
+  let turns = 0;
+  socket.on("message", () => (messages += 1));
+  const turn = () => {
+    turns += 1;
+    if (messages < 10_000) setImmediate(turn);
+  };
+  turn();
+  await create(member, 200, 1);
+  await until(() => messages === 10_000);
+  expect(turns).toBeGreaterThan(5_000);
+  socket.terminate();
+  await until(() => api.tail.size === 0);
+});
+
+it("keeps little for a socket that does not read, however many of its operations have something to send", async () => {
+  const member = await api.member();
+  const socket = await signIn(member);
+  for (let id = 0; id < 100; id++) socket.send(change(id, "job { input }"));
+  await until(() => api.tail.size === 100);
+  socket.pause();
+  const before = process.memoryUsage().arrayBuffers;
+  // A hundred messages of 256 KiB for each of four changes.
+  await create(member, 4, 262_000);
+  await sleep(3_000);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1024 * 1024);
+  let messages = 0;
+  socket.on("message", () => (messages += 1));
+  socket.resume();
+  await until(() => messages === 400);
+  socket.terminate();
 });
