@@ -6,7 +6,7 @@ import { JOB_STATUSES } from "./queue/job.js";
 
 /** What `/metrics` answers. */
 export interface Metrics {
-  /** Prometheus text. The jobs' gauge is left out while the database is away. */
+  /** Prometheus text; scrapes that come together share one. The jobs' gauge is left out while the database is away. */
   text(): Promise<{ contentType: string; body: string }>;
   /** @param route a template, never a path as requested: labels are bounded. */
   observeRequest(labels: { method: string; route: string; status: number }, seconds: number): void;
@@ -45,8 +45,12 @@ export function createMetrics(database: Database): Metrics {
       for (const status of JOB_STATUSES) this.set({ status }, counts.find((row) => row.status === status)?.count ?? 0);
     },
   });
+  let scrape: Promise<string> | null = null;
   return {
-    text: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    async text() {
+      scrape ??= registry.metrics().finally(() => (scrape = null));
+      return { contentType: registry.contentType, body: await scrape };
+    },
     observeRequest: ({ method, route, status }, seconds) => {
       requests.observe({ method, route, status: String(status) }, seconds);
     },

@@ -155,6 +155,22 @@ describe("while the database is away", () => {
 });
 
 describe("metrics", () => {
+  it("count the jobs once for scrapes that come together, and anew for the next", async () => {
+    let counted = 0;
+    const counting = Object.create(own.database) as Database;
+    counting.transaction = (session, work) => {
+      counted += 1;
+      return own.database.transaction(session, work);
+    };
+    const served = await serve(undefined, {}, counting);
+    const scrapes = await Promise.all(Array.from({ length: 50 }, () => metricsOf(served)));
+    expect(counted).toBeLessThan(25);
+    expect(new Set(scrapes.map((scrape) => scrape.includes('atlas_jobs{status="queued"} ')))).toEqual(new Set([true]));
+    const before = counted;
+    await metricsOf(served);
+    expect(counted).toBe(before + 1);
+  });
+
   it("count requests by route and never by path, and jobs by status", async () => {
     const api = await startApi();
     try {
