@@ -44,6 +44,10 @@ const HOSTILE: Record<string, (n: number) => { query: string; variables?: unknow
   "400,000 unknown fields in variables": (n) => ({ query: `query Q${n}($filter: JobFilter) { jobs(filter: $filter) { totalCount } }`, variables: { filter: FIELDS } }),
   "a field's name of seven megabytes": (n) => ({ query: `query Q${n}($filter: JobFilter) { jobs(filter: $filter) { totalCount } }`, variables: { filter: { [TEXT]: 1 } } }),
   "an input of a million values": (n) => ({ query: `mutation Q${n}($input: CreateJobInput!) { createJob(input: $input) { job { id } } }`, variables: { input: { jobType: "A", input: VALUES } } }),
+  "a variable used a thousand times": (n) => ({ query: `mutation Q${n}($job: CreateJobInput!) { createJobs(input: [${many(1_000, () => "$job")}]) { eventCursor } }`, variables: { job: { jobType: "A", input: { text: TEXT.slice(0, 250_000) } } } }),
+  "errors after a million line breaks": (n) => ({ query: `${"\n".repeat(1_040_000)} query Q${n} { jobs { ${many(100, (m) => `f${m}`)} } }` }),
+  "one input fifty times": (n) => ({ query: `query Q${n} { jobs { nodes { ${many(50, (m) => `a${m}: input`)} } } }` }),
+  "half a million values in a megabyte": (n) => ({ query: `query Q${n} { jobs(first: 1) { totalCount } }`, variables: { values: VALUES.values.slice(0, 490_000) } }),
   "no token": (n) => ({ query: `query Q${n} { jobs { totalCount } }`, headers: { authorization: "" } }),
   "a bad token": (n) => ({ query: `query Q${n} { jobs { totalCount } }`, headers: { authorization: "Bearer x.y.z" } }),
 }; // prettier-ignore
