@@ -1,16 +1,11 @@
 import { AtlasError } from "../errors.js";
 import type { Logger } from "../log.js";
 import { type Authenticator, memberKey } from "./authenticator.js";
+import { StreamLimit, type StreamLimits } from "./stream-limit.js";
 import type { Viewer } from "./viewer.js";
 
 /** Why a viewer may no longer watch. */
 export type MembershipEnd = "expired" | "removed";
-
-/** How many streams there may be in this process. */
-export interface StreamLimits {
-  perUser: number;
-  perTenant: number;
-}
 
 /** Without the tolerance of the clock that a request has: a stream would end at once, to be begun again and again. */
 export function hasExpired({ expiresAt }: Viewer): boolean {
@@ -18,7 +13,6 @@ export function hasExpired({ expiresAt }: Viewer): boolean {
 }
 
 const CHECK_MS = 2_000;
-const RETRY_AFTER_SECONDS = 10;
 /** The longest that a timer can be set for. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -28,14 +22,15 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  */
 export class MembershipWatch {
   private readonly followed = new Map<object, { viewer: Viewer; end: (why: MembershipEnd) => void }>();
-  private readonly counts = new Map<string, number>();
+  private readonly limit: StreamLimit;
   private readonly timer: NodeJS.Timeout;
 
   constructor(
     private readonly authenticator: Authenticator,
-    private readonly limits: StreamLimits,
+    limits: StreamLimits,
     private readonly log: Logger,
   ) {
+    this.limit = new StreamLimit(limits, "sockets and event streams");
     this.timer = setInterval(() => void this.check(), CHECK_MS).unref();
   }
 
@@ -48,13 +43,12 @@ export class MembershipWatch {
     if (hasExpired(viewer)) {
       throw new AtlasError("invalid_token", "The bearer token is not valid: it has expired");
     }
-    this.refuseTooMany(viewer);
+    const leave = this.limit.enter(viewer);
     const key = {};
     const stop = (): boolean => {
       clearTimeout(expiry);
-      const followed = this.followed.delete(key);
-      if (followed) this.count(viewer, -1);
-      return followed;
+      leave();
+      return this.followed.delete(key);
     };
     const endOnce = (why: MembershipEnd): void => {
       if (stop()) end(why);
@@ -66,7 +60,6 @@ export class MembershipWatch {
       else expiry = setTimeout(expire, Math.min(leftMs, MAX_TIMER_MS)).unref();
     };
     this.followed.set(key, { viewer, end: endOnce });
-    this.count(viewer, 1);
     expiry = setTimeout(expire, 0).unref();
     return stop;
   }
@@ -78,27 +71,6 @@ export class MembershipWatch {
 
   close(): void {
     clearInterval(this.timer);
-  }
-
-  private refuseTooMany(viewer: Viewer): void {
-    const { perUser, perTenant } = this.limits;
-    for (const [key, limit, whose] of [
-      [memberKey(viewer), perUser, "user"],
-      [viewer.tenantId, perTenant, "tenant"],
-    ] as const) {
-      if ((this.counts.get(key) ?? 0) < limit) continue;
-      throw new AtlasError("rate_limit_exceeded", `A ${whose} may have ${limit} sockets and event streams`, {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
-      });
-    }
-  }
-
-  private count(viewer: Viewer, change: 1 | -1): void {
-    for (const key of [memberKey(viewer), viewer.tenantId]) {
-      const count = (this.counts.get(key) ?? 0) + change;
-      if (count === 0) this.counts.delete(key);
-      else this.counts.set(key, count);
-    }
   }
 
   private async check(): Promise<void> {

@@ -34,7 +34,7 @@ export interface GraphqlServerOptions {
   members: MemberService;
   authenticator: Authenticator;
   memberships: MembershipWatch;
-  config: Pick<Config, "production" | "corsOrigins">;
+  config: Pick<Config, "production" | "corsOrigins" | "streamsPerUser" | "streamsPerTenant">;
   log: Logger;
 }
 

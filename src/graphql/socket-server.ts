@@ -15,6 +15,7 @@ import { type Context, handleProtocols, MessageType, type ServerOptions, type Su
 import { type Extra, useServer } from "graphql-ws/use/ws";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Authenticator } from "../auth/authenticator.js";
+import { StreamLimit } from "../auth/stream-limit.js";
 import { credentialsOf } from "../auth/credentials.js";
 import { hasExpired, type MembershipEnd, type MembershipWatch } from "../auth/membership-watch.js";
 import type { Viewer } from "../auth/viewer.js";
@@ -40,7 +41,7 @@ export interface SocketServerOptions {
   members: MemberService;
   authenticator: Authenticator;
   memberships: MembershipWatch;
-  config: Pick<Config, "corsOrigins" | "production">;
+  config: Pick<Config, "corsOrigins" | "production" | "streamsPerUser" | "streamsPerTenant">;
   log: Logger;
 }
 
@@ -50,8 +51,8 @@ interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
   requestId?: string;
   /** Until the message before the next may be sent. */
   sending?: Promise<void>;
-  /** The ids of operations that are not over. */
-  operations?: Set<string>;
+  /** The operations that are not over, by id, and what tells that they are. */
+  operations?: Map<string, () => void>;
 }
 type SocketContext = Context<Record<string, unknown> | undefined, SocketExtra>;
 
@@ -99,19 +100,22 @@ export class SocketServer {
     handleProtocols,
   });
   private readonly pace = new BytePace(MESSAGES);
+  private readonly operations: StreamLimit;
   /** Who sends on a socket: a user, or a stranger of whom nothing is known. */
   private readonly senders = new WeakMap<WebSocket, string>();
   private closing: Promise<void> | null = null;
   private readonly served: { dispose(): void | Promise<void> };
 
   constructor(private readonly options: SocketServerOptions) {
+    const { streamsPerUser: perUser, streamsPerTenant: perTenant } = options.config;
+    this.operations = new StreamLimit({ perUser, perTenant }, "subscriptions on sockets");
     const serverOptions: ServerOptions<Record<string, unknown> | undefined, SocketExtra> = {
       connectionInitWaitTimeout: INIT_TIMEOUT_MS,
       jsonMessageReviver: refuseUnfit,
       onConnect: (context) => this.connect(context),
       onSubscribe: (context, id, payload) => this.begin(context, id, payload),
       onOperation: ({ extra }, id, _payload, _args, result) => {
-        const over = (): void => void extra.operations?.delete(id);
+        const over = (): void => this.end(extra, id);
         if (Symbol.asyncIterator in result) return resultStream(result, over);
         over();
         return undefined;
@@ -178,10 +182,10 @@ export class SocketServer {
 
   /** Closes every socket with 1001 and takes no more; one that does not answer is cut off. */
   close(): Promise<void> {
-    return (this.closing ??= this.end());
+    return (this.closing ??= this.endAll());
   }
 
-  private async end(): Promise<void> {
+  private async endAll(): Promise<void> {
     const clients = [...this.sockets.clients];
     for (const client of clients) client.close(1001, "Shutting down");
     const gone = Promise.all(clients.map((client) => new Promise((resolve) => client.once("close", resolve))));
@@ -209,7 +213,10 @@ export class SocketServer {
     const { socket } = extra;
     extra.requestId = randomUUID();
     const gone = new AbortController();
-    socket.once("close", () => gone.abort());
+    socket.once("close", () => {
+      gone.abort();
+      for (const id of extra.operations?.keys() ?? []) this.end(extra, id);
+    });
     try {
       const credentials = credentialsOf(headersOf(connectionParams));
       const viewer = await authenticator.authenticate(credentials, { requestId: extra.requestId, gone: gone.signal });
@@ -243,7 +250,7 @@ export class SocketServer {
     payload: SubscribePayload,
   ): Promise<ExecutionArgs | readonly GraphQLError[]> {
     const { extra } = context;
-    const operations = (extra.operations ??= new Set());
+    const operations = (extra.operations ??= new Map());
     if (operations.has(id)) {
       extra.socket.close(4409, "An operation with this id is not over");
       return [new GraphQLError("An operation with this id is not over", CLIENTS_FAULT)];
@@ -252,11 +259,20 @@ export class SocketServer {
       const message = `A socket may have ${MAX_OPERATIONS} operations`;
       return [asGraphqlError(new AtlasError("rate_limit_exceeded", message))];
     }
-    operations.add(id);
+    try {
+      if (extra.viewer !== undefined) operations.set(id, this.operations.enter(extra.viewer));
+    } catch (error) {
+      return [asGraphqlError(error as AtlasError)];
+    }
     await this.pace.turn(this.senderOf(extra.socket));
     const prepared = await this.prepare(context, payload);
-    if (Array.isArray(prepared)) operations.delete(id);
+    if (Array.isArray(prepared)) this.end(extra, id);
     return prepared;
+  }
+
+  private end({ operations }: SocketExtra, id: string): void {
+    operations?.get(id)?.();
+    operations?.delete(id);
   }
 
   /** The same rules as HTTP's; a bad document fails its operation and leaves the socket open. */

@@ -14,7 +14,8 @@ export async function expectNoGrowth(rounds: number, round: () => Promise<unknow
   expect((await heldBytes()) - warm).toBeLessThan(GROWTH_BYTES);
 }
 
-async function heldBytes(): Promise<number> {
+/** What is in use once garbage is collected. */
+export async function heldBytes(): Promise<number> {
   setFlagsFromString("--expose_gc");
   const gc = runInNewContext("gc") as () => void;
   // What is finalised in one turn is free in the next.

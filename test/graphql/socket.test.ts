@@ -210,6 +210,31 @@ describe("the socket", () => {
     await few.close();
   });
 
+  it("takes so many subscriptions of a user, on however many sockets, and another when one is over", async () => {
+    const few = await startApi({ streamsPerUser: 2, streamsPerTenant: 10 }, api.own);
+    const [one, other] = [socketOf(few.wsUrl, member), socketOf(few.wsUrl, member)];
+    const first = watch(few.wsUrl, member, {}, one);
+    watch(few.wsUrl, member, {}, other);
+    await until(() => few.tail.size === 2);
+    const third = watch(few.wsUrl, member, {}, other);
+    await until(() => third.errors.length === 1);
+    expect(third.errors[0]).toMatchObject({
+      message: "A user may have 2 subscriptions on sockets",
+      extensions: { code: "RATE_LIMITED" },
+    });
+    // What is refused is not counted, and what is over no more.
+    first.stop();
+    await until(() => few.tail.size === 1);
+    watch(few.wsUrl, member, {}, other);
+    await until(() => few.tail.size === 2);
+    await other.dispose();
+    await until(() => few.tail.size === 0);
+    const again = [1, 2].map(() => watch(few.wsUrl, member, {}, one));
+    await until(() => few.tail.size === 2);
+    expect(again.flatMap(({ errors }) => errors)).toEqual([]);
+    await few.close();
+  });
+
   it("is refused while the service shuts down, which lasts no longer for clients that do not answer", async () => {
     const ending = await startApi({}, api.own);
     const upgrade = async () => {
