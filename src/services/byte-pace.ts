@@ -24,11 +24,8 @@ export class BytePace {
 
   /** Tells that so much was sent or read. */
   spend(key: string, bytes: number): void {
-    if (bytes > this.options.freeBytes) this.owe(key, bytes);
-  }
-
-  private owe(key: string, bytes: number): void {
-    const { bytesPerSecond, maxDebtMs } = this.options;
+    const { bytesPerSecond, freeBytes, maxDebtMs } = this.options;
+    if (bytes <= freeBytes) return;
     const now = performance.now();
     if (this.evenAt.size >= MAX_KEYS) for (const [old, at] of this.evenAt) if (at <= now) this.evenAt.delete(old);
     const evenAt = Math.max(this.evenAt.get(key) ?? 0, now) + (1000 * bytes) / bytesPerSecond;
@@ -42,11 +39,9 @@ export class BytePace {
     return Math.max(debtMs - (1000 * aheadBytes) / bytesPerSecond, 0);
   }
 
-  /** Waits as long; those who wait together go on one after the other. */
+  /** Waits as long. */
   async turn(key: string): Promise<void> {
     const ms = this.waitMs(key);
-    if (ms === 0) return;
-    this.owe(key, this.options.freeBytes);
-    await sleep(ms);
+    if (ms > 0) await sleep(ms);
   }
 }
