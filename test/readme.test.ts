@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { loadConfig } from "../src/config.js";
 import { ERRORS } from "../src/errors.js";
 import { FAULTS } from "./faults/faults.js";
@@ -9,19 +10,24 @@ import { type Service, startService } from "./support/service.js";
 import { until } from "./support/until.js";
 
 const readme = await readFile("README.md", "utf8");
-const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block]) => block ?? "");
+const tenants = await readFile("docs/tenants.md", "utf8");
+const blocks = blocksOf(readme);
 
-/** The rows of the table under a heading, as their cells. */
-function table(heading: string): string[][] {
-  const section = readme.split(`\n## ${heading}\n`)[1]?.split("\n## ")[0] ?? "";
-  return [...section.matchAll(/^\|(.+)\|$/gm)]
+/** A page's blocks for a shell. */
+function blocksOf(page: string): string[] {
+  return [...page.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block]) => block ?? "");
+}
+
+/** The rows of a page's one table, as their cells. */
+async function table(page: string): Promise<string[][]> {
+  return [...(await readFile(page, "utf8")).matchAll(/^\|(.+)\|$/gm)]
     .slice(2)
     .map(([, row]) => (row ?? "").split("|").map((cell) => cell.trim()));
 }
 
-describe("the README", () => {
-  it("lists the errors as the code has them", () => {
-    const rows = table("Errors").map(([, status, error, code]) => [error, Number(status), code]);
+describe("the documentation", () => {
+  it("lists the errors as the code has them", async () => {
+    const rows = (await table("docs/errors.md")).map(([, status, error, code]) => [error, Number(status), code]);
     const codes = Object.entries(ERRORS).map(([error, { status, graphql }]) => [
       `\`${error}\``,
       status,
@@ -31,7 +37,7 @@ describe("the README", () => {
   });
 
   it("lists the settings that the code reads", async () => {
-    const listed = table("Settings").flatMap(([names]) =>
+    const listed = (await table("docs/settings.md")).flatMap(([names]) =>
       [...(names ?? "").matchAll(/`(\w+)`/g)].map(([, name]) => name),
     );
     const read = [...(await readFile("src/config.ts", "utf8")).matchAll(/^ {2}([A-Z][A-Z_]+):/gm)].map(
@@ -41,9 +47,23 @@ describe("the README", () => {
     expect(loadConfig({}).port).toBe(8787);
   });
 
-  it("lists the faults that the suite is seen to catch", () => {
-    const listed = /<!-- faults -->([\s\S]*)<!-- \/faults -->/.exec(readme)?.[1] ?? "";
+  it("lists the faults that the suite is seen to catch", async () => {
+    const page = await readFile("docs/reliability.md", "utf8");
+    const listed = /<!-- faults -->([\s\S]*)<!-- \/faults -->/.exec(page)?.[1] ?? "";
     expect([...listed.matchAll(/^- (.+)$/gm)].map(([, name]) => name)).toEqual(FAULTS.map(({ name }) => name));
+  });
+
+  it("has no link that leads nowhere", async () => {
+    const pages = ["README.md", "SECURITY.md", ...(await readdir("docs")).map((name) => `docs/${name}`)];
+    const links = await Promise.all(
+      pages.map(async (page) =>
+        [...(await readFile(page, "utf8")).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, to]) =>
+          join(dirname(page), to ?? ""),
+        ),
+      ),
+    );
+    expect(links.flat().length).toBeGreaterThan(10);
+    expect(links.flat().filter((to) => !existsSync(to))).toEqual([]);
   });
 
   describe("in a fresh folder", () => {
@@ -91,7 +111,7 @@ describe("the README", () => {
     });
 
     it("has commands that work: tenant, member, token", async () => {
-      const out = await shell(blocks.find((block) => block.includes("tenant create")) ?? "false");
+      const out = await shell(blocksOf(tenants).find((block) => block.includes("tenant create")) ?? "false");
       expect(out).toMatch(/^33333333-.*\n44444444-.* is member of 33333333-.* with a starter seat\ney/);
     });
 

@@ -9,7 +9,7 @@ export interface Fault {
   caughtBy: [file: string, test: string];
 }
 
-/** What the reliability section of the README lists. */
+/** What docs/reliability.md lists. */
 export const FAULTS: readonly Fault[] = [
   {
     name: "cursor by id alone",
