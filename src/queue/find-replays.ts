@@ -1,10 +1,9 @@
 import type { Transaction } from "../database/database.js";
 import type { NewJob } from "./enqueue.js";
-import { type Job, type JobRow, toJob } from "./job.js";
 
 /** A job that a create with the same idempotency key has made before. */
 export interface Replay {
-  job: Job;
+  id: string;
   /** Whether that create had the same job type, priority and input. */
   same: boolean;
 }
@@ -17,12 +16,12 @@ export async function findReplays(
 ): Promise<Map<string, Replay>> {
   const keyed = jobs.filter(({ idempotencyKey }) => idempotencyKey !== null);
   if (keyed.length === 0) return new Map();
-  const rows = await tx.query<JobRow & { key: string; same: boolean }>(FIND, [tenantId, JSON.stringify(keyed)]);
-  return new Map(rows.map((row) => [row.key, { job: toJob(row), same: row.same }]));
+  const rows = await tx.query<Replay & { key: string }>(FIND, [tenantId, JSON.stringify(keyed)]);
+  return new Map(rows.map(({ key, id, same }) => [key, { id, same }]));
 }
 
 const FIND = `/* queue.find_replays */
-select jobs.*, given."idempotencyKey" as key,
+select jobs.id, given."idempotencyKey" as key,
   jobs.job_type = given."jobType" and jobs.priority = given.priority and jobs.input = given.input as same
 from jsonb_to_recordset($2::jsonb) as given ("idempotencyKey" text, "jobType" text, priority int, input jsonb)
 join jobs on jobs.tenant_id = $1 and jobs.idempotency_key = given."idempotencyKey"`;

@@ -81,6 +81,11 @@ export class CreateLimit {
     }
   }
 
+  /** Gives back what was taken for a create that turned out to be none. */
+  async giveBack(viewer: Viewer): Promise<void> {
+    await this.limiter?.reward(memberDigest(viewer));
+  }
+
   private allowance(left: RateLimiterRes): Allowance {
     return {
       limit: this.perMinute,

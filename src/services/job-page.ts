@@ -85,20 +85,23 @@ export async function readJobPage(
     : { jobs, hasNextPage: more, hasPreviousPage: page.after != null };
 }
 
-/** The tenant's jobs with these ids, in any order; with their payloads, as far as these are allowed. */
+/**
+ * The tenant's jobs with these ids, in any order; with their payloads, as far as these are allowed.
+ * @returns them, and whether some are missing because their payloads are not allowed any more.
+ */
 export async function readJobs(
   tx: Transaction,
   tenantId: string,
   ids: readonly string[],
   payloads: PayloadAllowance | null,
-): Promise<Job[]> {
+): Promise<{ jobs: Job[]; cut: boolean }> {
   const rows = await tx.em
     .qb(JobEntity)
     .select(JOB_FIELDS)
     .where({ tenantId, id: { $in: [...ids] } })
     .execute("all");
   const jobs = (rows as unknown as Job[]).map(toJobView);
-  return (await withPayloads(tx, tenantId, jobs, payloads)).jobs;
+  return withPayloads(tx, tenantId, jobs, payloads);
 }
 
 /**

@@ -10,7 +10,7 @@ import { startOf } from "../feed/position.js";
 import { cancel } from "../queue/cancel.js";
 import { deleteJob } from "../queue/delete.js";
 import { enqueue, isKeyTaken, type NewJob } from "../queue/enqueue.js";
-import { findReplays } from "../queue/find-replays.js";
+import { findReplays, type Replay } from "../queue/find-replays.js";
 import type { Job } from "../queue/job.js";
 import { retry } from "../queue/retry.js";
 import { readUsage } from "../queue/usage.js";
@@ -35,7 +35,13 @@ export interface Changed<T> {
   eventCursor: string;
 }
 
-/** Told what is left of the minute, whether the create went through or not. */
+/** Jobs created, or found where creates under the same idempotency keys have made them before. */
+export interface Created<T> extends Changed<T> {
+  /** Whether all were found. */
+  replayed: boolean;
+}
+
+/** Told what is left of the minute, whether the create went through or not; of a replay, which costs nothing, nothing. */
 export type OnAllowance = (allowance: Allowance) => void;
 
 const MAX_CREATES = 1000;
@@ -49,10 +55,16 @@ interface JobKey {
   id: string;
 }
 
+interface FoundJob {
+  job: Job | null;
+  /** Of the transaction that looked. */
+  head: bigint;
+}
+
 /** What a member can do with their tenant's jobs; the same on every surface. Each method acts for one viewer. */
 export class JobService {
-  private readonly briefly: TenantLoader<JobKey, Job | null>;
-  private readonly wholly: TenantLoader<JobKey, Job | null>;
+  private readonly briefly: TenantLoader<JobKey, FoundJob>;
+  private readonly wholly: TenantLoader<JobKey, FoundJob>;
   private readonly audit;
   private readonly pace = new BytePace();
 
@@ -101,24 +113,23 @@ export class JobService {
    * @throws AtlasError `invalid_input` for an id that is no UUID
    */
   async find(viewer: Viewer, id: string, payload = true): Promise<Job | null> {
-    const key = { tenantId: viewer.tenantId, id: jobId(id) };
-    if (!payload) return this.briefly.load(key);
-    await this.pace.turn(viewer.tenantId);
-    return this.wholly.load(key);
+    if (payload) return (await this.findWhole(viewer, id)).job;
+    return (await this.briefly.load({ tenantId: viewer.tenantId, id: jobId(id) })).job;
   }
 
   /** @throws AtlasError `job_not_found`, `invalid_input` */
-  async get(viewer: Viewer, id: string): Promise<Job> {
-    const job = await this.find(viewer, id);
+  async get(viewer: Viewer, id: string): Promise<Changed<Job>> {
+    const { job, head } = await this.findWhole(viewer, id);
     if (job === null) throw notFound(id);
-    return job;
+    return { value: job, eventCursor: this.cursors.ofEvent(viewer.tenantId, startOf(head)) };
   }
 
   /**
    * Creates one job. With an idempotency key that a create has had before it returns that one's job, at no cost of the
-   * day, or refuses when the input was another.
+   * minute or the day, or refuses when the input was another.
    * @param raw the create as the client sent it.
    * @param path where it stands in the request, for the errors.
+   * @param payloads how much input and output jobs that are found may have. null: they have none.
    * @throws AtlasError `missing_job_type`, `invalid_input`, `rate_limit_exceeded`, `daily_job_limit_exceeded`,
    * `idempotency_conflict`
    */
@@ -127,24 +138,26 @@ export class JobService {
     raw: unknown,
     path: readonly (string | number)[],
     onAllowance: OnAllowance,
-  ): Promise<Changed<Job>> {
+    payloads: PayloadAllowance | null = null,
+  ): Promise<Created<Job>> {
     mayChange(viewer);
-    const { value, eventCursor } = await this.admit(viewer, [parseCreateJob(raw, path)], onAllowance);
+    const { value, ...created } = await this.admit(viewer, [parseCreateJob(raw, path)], onAllowance, payloads);
     const [job] = value;
     if (job === undefined) throw new Error("a create returned no job");
-    return { value: job, eventCursor };
+    return { value: job, ...created };
   }
 
   /**
    * Creates 1–1000 jobs, all or none; one of the minute's creates, and as many of the day's as there are jobs.
-   * @throws AtlasError as `create`
+   * @throws AtlasError as `create`, and `payload_too_large` when jobs that are found have more than they may
    */
   async createMany(
     viewer: Viewer,
     raw: readonly unknown[],
     path: readonly (string | number)[],
     onAllowance: OnAllowance,
-  ): Promise<Changed<Job[]>> {
+    payloads: PayloadAllowance | null = null,
+  ): Promise<Created<Job[]>> {
     mayChange(viewer);
     if (raw.length < 1 || raw.length > MAX_CREATES) {
       throw invalidInput([{ path: path.join("."), message: `must be 1–${MAX_CREATES} jobs, got ${raw.length}` }]);
@@ -154,7 +167,7 @@ export class JobService {
     if (new Set(keys).size < keys.length) {
       throw invalidInput([{ path: path.join("."), message: "must not give two jobs the same idempotencyKey" }]);
     }
-    return this.admit(viewer, inputs, onAllowance);
+    return this.admit(viewer, inputs, onAllowance, payloads);
   }
 
   /** @throws AtlasError `job_not_found`, `job_running`, `invalid_input` */
@@ -201,15 +214,20 @@ export class JobService {
     viewer: Viewer,
     inputs: readonly CreateJobInput[],
     onAllowance: OnAllowance,
-  ): Promise<Changed<Job[]>> {
+    payloads: PayloadAllowance | null,
+  ): Promise<Created<Job[]>> {
+    const jobs = inputs.map((input) => ({ id: randomUUID(), ...input }));
+    if (jobs.some(({ idempotencyKey }) => idempotencyKey !== null)) await payloads?.turn();
+    const replay = await this.replay(viewer, jobs, payloads);
+    if (replay !== null) return replay;
+
     const { allowance, error: refusal } = await this.createLimit.take(viewer);
     if (allowance !== null) onAllowance(allowance);
     if (refusal !== null) throw refusal;
 
-    const jobs = inputs.map((input) => ({ id: randomUUID(), ...input }));
     for (let tries = 1; ; tries += 1) {
       try {
-        return await this.createOrReplay(viewer, jobs);
+        return await this.createOrReplay(viewer, jobs, payloads);
       } catch (error) {
         // The create that took the key meanwhile is committed: the next look finds its job.
         if (!isKeyTaken(error) || tries === MAX_KEY_TRIES) throw error;
@@ -217,25 +235,48 @@ export class JobService {
     }
   }
 
+  /** The jobs of creates that have all been made before; null when one has not, or was another. */
+  private async replay(
+    viewer: Viewer,
+    jobs: readonly NewJob[],
+    payloads: PayloadAllowance | null,
+  ): Promise<Created<Job[]> | null> {
+    if (jobs.some(({ idempotencyKey }) => idempotencyKey === null)) return null;
+    return this.act(viewer, async (tx) => {
+      const replays = await findReplays(tx, viewer.tenantId, jobs);
+      if (replays.size < jobs.length || [...replays.values()].some(({ same }) => !same)) return null;
+      const found = await readReplayed(tx, viewer, replays, payloads);
+      const value = jobs
+        .map(({ idempotencyKey }) => found.get(idempotencyKey ?? ""))
+        .filter((job) => job !== undefined);
+      return value.length < jobs.length ? null : { value, eventCursor: this.eventCursor(viewer, tx), replayed: true };
+    });
+  }
+
   /** Creates the jobs whose idempotency keys are new, and gives the first job for the others. */
-  private async createOrReplay(viewer: Viewer, jobs: readonly NewJob[]): Promise<Changed<Job[]>> {
+  private async createOrReplay(
+    viewer: Viewer,
+    jobs: readonly NewJob[],
+    payloads: PayloadAllowance | null,
+  ): Promise<Created<Job[]>> {
     const dailyLimit = DAILY_JOBS[viewer.seatType];
-    const created = await this.act(viewer, async (tx) => {
+    const { madeIds, ...created } = await this.act(viewer, async (tx) => {
       const replays = await findReplays(tx, viewer.tenantId, jobs);
       for (const [key, { same }] of replays) {
         if (!same)
           throw new AtlasError("idempotency_conflict", `The idempotency key ${key} was used with another input`);
       }
-      const fresh = jobs.filter(({ idempotencyKey }) => !replays.has(idempotencyKey ?? ""));
+      const found = await readReplayed(tx, viewer, replays, payloads);
+      const fresh = jobs.filter(({ idempotencyKey }) => !found.has(idempotencyKey ?? ""));
       const member = { tenantId: viewer.tenantId, userId: viewer.userId, dailyLimit };
       const made = fresh.length === 0 ? [] : await enqueue(tx, member, fresh);
       if (made !== null) {
         const byId = new Map(made.map((job) => [job.id, job]));
-        const value = jobs.map(({ id, idempotencyKey }) => byId.get(id) ?? replays.get(idempotencyKey ?? "")?.job);
+        const value = jobs.map(({ id, idempotencyKey }) => byId.get(id) ?? found.get(idempotencyKey ?? ""));
         return {
           value: value.filter((job) => job !== undefined),
           eventCursor: this.eventCursor(viewer, tx),
-          made: made.map(({ id }) => id),
+          madeIds: made.map(({ id }) => id),
         };
       }
       const { used, retryAfterSeconds } = await readUsage(tx, viewer);
@@ -245,10 +286,11 @@ export class JobService {
         { retryAfterSeconds },
       );
     });
+    // Another create with the same keys was faster: this one is a replay, which costs nothing.
+    if (madeIds.length === 0) await this.createLimit.giveBack(viewer);
     this.hints.send("queued", "events");
-    const { made, ...answer } = created;
-    this.audit(viewer, "job.create", made);
-    return answer;
+    this.audit(viewer, "job.create", madeIds);
+    return { ...created, replayed: madeIds.length === 0 };
   }
 
   private async transition(
@@ -267,20 +309,26 @@ export class JobService {
   }
 
   private async present(tx: Transaction, viewer: Viewer, id: string): Promise<Job> {
-    const [job] = await readJobs(tx, viewer.tenantId, [id], null);
+    const [job] = (await readJobs(tx, viewer.tenantId, [id], null)).jobs;
     if (job === undefined) throw notFound(id);
     return job;
+  }
+
+  private async findWhole(viewer: Viewer, id: string): Promise<FoundJob> {
+    const key = { tenantId: viewer.tenantId, id: jobId(id) };
+    await this.pace.turn(viewer.tenantId);
+    return this.wholly.load(key);
   }
 
   private loader(
     maxBatchSize: number,
     allowanceOf: (tenantId: string) => PayloadAllowance | null,
-  ): TenantLoader<JobKey, Job | null> {
+  ): TenantLoader<JobKey, FoundJob> {
     return new TenantLoader(this.database, maxBatchSize, async (tx, tenantId, keys) => {
       const ids = [...new Set(keys.map(({ id }) => id))];
-      const jobs = await readJobs(tx, tenantId, ids, allowanceOf(tenantId));
+      const { jobs } = await readJobs(tx, tenantId, ids, allowanceOf(tenantId));
       const byId = new Map(jobs.map((job) => [job.id, job]));
-      return keys.map(({ id }) => byId.get(id) ?? null);
+      return keys.map(({ id }) => ({ job: byId.get(id) ?? null, head: tx.head }));
     });
   }
 
@@ -292,6 +340,31 @@ export class JobService {
   private eventCursor(viewer: Viewer, tx: Transaction): string {
     return this.cursors.ofEvent(viewer.tenantId, startOf(tx.head));
   }
+}
+
+/** The jobs of replays, by key; without those that are deleted meanwhile. */
+async function readReplayed(
+  tx: Transaction,
+  { tenantId }: Viewer,
+  replays: ReadonlyMap<string, Replay>,
+  payloads: PayloadAllowance | null,
+): Promise<Map<string, Job>> {
+  if (replays.size === 0) return new Map();
+  const ids = [...replays.values()].map(({ id }) => id);
+  const { jobs, cut } = await readJobs(tx, tenantId, ids, payloads);
+  if (cut) {
+    throw new AtlasError(
+      "payload_too_large",
+      "The jobs have more input and output than one answer may have; do not ask for it",
+    );
+  }
+  const byId = new Map(jobs.map((job) => [job.id, job]));
+  return new Map(
+    [...replays].flatMap(([key, { id }]) => {
+      const job = byId.get(id);
+      return job === undefined ? [] : [[key, job] as const];
+    }),
+  );
 }
 
 function mayChange(viewer: Viewer): void {

@@ -71,6 +71,38 @@ describe("an idempotency key", () => {
     }
   });
 
+  it("says whether the job was found", async () => {
+    const one = `mutation ($input: CreateJobInput!) { createJob(input: $input) { replayed job { input } } }`;
+    const input = { jobType: "A", input: { b: 1 }, idempotencyKey: "seen" };
+    for (const replayed of [false, true]) {
+      expect(await ask(api, member, one, { input })).toEqual({ replayed, job: { input: { b: 1 } } });
+    }
+    const many = `mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { replayed } }`;
+    const other = { ...input, idempotencyKey: "unseen" };
+    for (const replayed of [false, true]) {
+      expect(await ask(api, member, many, { input: [input, other] })).toEqual({ replayed });
+    }
+  });
+
+  it("gives jobs back with their outputs as far as an answer has room for these", async () => {
+    const input = Array.from({ length: 6 }, (_, n) => ({ jobType: "A", idempotencyKey: `large-${n}` }));
+    const many = (fields: string) =>
+      send(
+        api,
+        `mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { ${fields} } } }`,
+        { input },
+        member.headers,
+      );
+    const ids = (await many("id")).data;
+    await asSuperuser(
+      `update jobs set status = 'running', attempt = 1, worker_id = gen_random_uuid() where tenant_id = '${member.tenantId}';
+       update jobs set status = 'completed', output = to_jsonb(repeat('x', 1000000)) where tenant_id = '${member.tenantId}'`,
+      api.own.superuserUrl,
+    );
+    expect((await many("id output")).errors?.[0]?.extensions["code"]).toBe("PAYLOAD_TOO_LARGE");
+    expect((await many("id")).data).toEqual(ids);
+  });
+
   it("tells REST where its job has got to, in the old words if these are asked for", async () => {
     const legacy = await startApi({ legacyStatusNames: true }, api.own);
     const create = async () => {

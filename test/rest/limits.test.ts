@@ -96,6 +96,30 @@ describe("the minute's allowance", () => {
     }
   });
 
+  it("costs nothing to creates sent again, also once it is used up and when they come at once", async () => {
+    const api = await serve(2);
+    const member = await api.member();
+    const headers = { ...member.headers, "idempotency-key": "order-1" };
+    const send = (jobType: string) => call(api, "POST", "/v1/jobs", headers, { jobType });
+    const racing = await Promise.all([send("A"), send("A")]);
+    expect(racing.filter(({ headers: answered }) => answered.has("idempotency-replayed"))).toHaveLength(1);
+    const ids = new Set(racing.map(({ body }) => body.id));
+    expect((await create(api, member)).headers.get("ratelimit-remaining")).toBe("0");
+    expectError(await create(api, member), 429, "rate_limit_exceeded");
+    for (let sent = 0; sent < 5; sent += 1) {
+      const again = await send("A");
+      expect([again.status, ids.has(again.body.id), again.headers.get("idempotency-replayed")]).toEqual([
+        200,
+        true,
+        "true",
+      ]);
+      expect(again.headers.has("ratelimit")).toBe(false);
+    }
+    // Another input is no replay: it costs one like every well-formed create.
+    expectError(await send("B"), 429, "rate_limit_exceeded");
+    expect(await stored(member)).toBe(2);
+  });
+
   it("is not spoken of when it is off", async () => {
     const api = await serve(0);
     const member = await api.member();

@@ -1,7 +1,10 @@
-import { Arg, Ctx, ID, Mutation, Resolver } from "type-graphql";
+import type { GraphQLResolveInfo } from "graphql";
+import { Arg, Ctx, ID, Info, Mutation, Resolver } from "type-graphql";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { costOfList, costOfRow } from "../cost.js";
+import { selects } from "../selects.js";
 import { CreateJobInputType } from "../types/inputs.js";
+import { PAYLOAD } from "../types/job.js";
 import {
   CancelJobPayload,
   CreateJobPayload,
@@ -17,27 +20,44 @@ const JOB_ID = { description: "The job: a UUID." };
 @Resolver()
 export class JobMutationResolver {
   @Mutation(() => CreateJobPayload, {
-    description: "Creates a job: one of the minute's creates, and one of the day's.",
+    description: "Creates a job: one of the minute's creates, and one of the day's; a replay costs neither.",
   })
   async createJob(
     @Arg("input", () => CreateJobInputType, { description: "The job." }) input: CreateJobInputType,
     @Ctx() context: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<CreateJobPayload> {
-    const created = await context.jobs.create(viewerOf(context), input, INPUT, context.onAllowance);
-    return { job: created.value, eventCursor: created.eventCursor };
+    const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
+    const { value: job, ...created } = await context.jobs.create(
+      viewerOf(context),
+      input,
+      INPUT,
+      context.onAllowance,
+      payloads,
+    );
+    return { job, ...created };
   }
 
   @Mutation(() => CreateJobsPayload, {
     complexity: costOfList,
     description:
-      "Creates 1–1000 jobs, all or none: one of the minute's creates, and as many of the day's as there are jobs.",
+      "Creates 1–1000 jobs, all or none: one of the minute's creates, and as many of the day's as there are new jobs; " +
+      "nothing of either if all are replays.",
   })
   async createJobs(
     @Arg("input", () => [CreateJobInputType], { description: "The jobs." }) input: CreateJobInputType[],
     @Ctx() context: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<CreateJobsPayload> {
-    const created = await context.jobs.createMany(viewerOf(context), input, INPUT, context.onAllowance);
-    return { jobs: created.value, eventCursor: created.eventCursor };
+    const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
+    const { value: jobs, ...created } = await context.jobs.createMany(
+      viewerOf(context),
+      input,
+      INPUT,
+      context.onAllowance,
+      payloads,
+    );
+    return { jobs, ...created };
   }
 
   @Mutation(() => DeleteJobPayload, { complexity: costOfRow, description: "Removes a job that is not running." })

@@ -8,8 +8,11 @@ const EVENT_CURSOR = "Subscribe after this cursor and no change since this mutat
 /** GraphQL's `CreateJobPayload`. */
 @ObjectType("CreateJobPayload", { description: "What createJob answers.", simpleResolvers: true })
 export class CreateJobPayload {
-  @Field(() => JobType, { complexity: costOfRow, description: "The job created." })
+  @Field(() => JobType, { complexity: costOfRow, description: "The job created, or found." })
   job!: JobType;
+
+  @Field(() => Boolean, { description: "Whether an earlier create under the same idempotency key has made it." })
+  replayed!: boolean;
 
   @Field(() => EventCursor, { description: EVENT_CURSOR })
   eventCursor!: string;
@@ -18,8 +21,11 @@ export class CreateJobPayload {
 /** GraphQL's `CreateJobsPayload`. */
 @ObjectType("CreateJobsPayload", { description: "What createJobs answers.", simpleResolvers: true })
 export class CreateJobsPayload {
-  @Field(() => [JobType], { complexity: costOfRow, description: "The jobs created, in the order given." })
+  @Field(() => [JobType], { complexity: costOfRow, description: "The jobs created, or found, in the order given." })
   jobs!: JobType[];
+
+  @Field(() => Boolean, { description: "Whether earlier creates under the same idempotency keys have made them all." })
+  replayed!: boolean;
 
   @Field(() => EventCursor, { description: EVENT_CURSOR })
   eventCursor!: string;
