@@ -52,12 +52,14 @@ const READY_TIMEOUT_MS = 2_000;
 /** How long an answer about the database holds, so that probes cannot load it. */
 const READY_KEPT_MS = 1_000;
 const EXPOSED_HEADERS = [
+  "Idempotency-Replayed",
   "RateLimit",
   "RateLimit-Policy",
   "RateLimit-Limit",
   "RateLimit-Remaining",
   "RateLimit-Reset",
   "Retry-After",
+  "X-Event-Cursor",
   "X-Query-Cost",
   "X-Query-Cost-Remaining",
   "X-Request-Id",

@@ -35,6 +35,20 @@ export function toJobItem(job: Job, legacyStatusNames: boolean): JobItem {
   };
 }
 
+/** A job as the routes that are ours alone show it. */
+export interface JobDetail extends JobItem {
+  attempt: number;
+  maxAttempts: number;
+  runAt: Date;
+  version: number;
+}
+
+/** @param legacyStatusNames write `succeeded` for `completed`. */
+export function toJobDetail(job: Job, legacyStatusNames: boolean): JobDetail {
+  const { attempt, maxAttempts, runAt, version } = job;
+  return { ...toJobItem(job, legacyStatusNames), attempt, maxAttempts, runAt, version };
+}
+
 /** A status change as REST shows it. */
 export interface EventItem {
   jobId: string;

@@ -1,12 +1,11 @@
-import { type Request, type Response, Router } from "express";
+import { type Request, Router } from "express";
 import { isUuid } from "../auth/uuid.js";
 import type { Authenticator } from "../auth/authenticator.js";
-import type { Job } from "../queue/job.js";
 import { invalidInput } from "../services/create-job-input.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { BytePace } from "../services/byte-pace.js";
 import type { JobService } from "../services/job-service.js";
-import { statusName, toJobItem } from "./job-representation.js";
+import { statusName, toJobDetail, toJobItem } from "./job-representation.js";
 import { jsonBody } from "./json-body.js";
 import { onlyMethods } from "./only-methods.js";
 import { oneQueryValue, queryValues } from "./query-values.js";
@@ -23,6 +22,8 @@ export interface JobsRoutesOptions {
 const LIST_SIZE = 200;
 /** The list is shorter where its inputs and outputs are larger: an answer must be held in memory. */
 const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
+/** The place in the events that an answer shows: no change after it is missed by a stream that begins there. */
+const EVENT_CURSOR = "X-Event-Cursor";
 const BODY_LIMIT = "1mb";
 const MAX_USER_ID_CHARACTERS = 200;
 
@@ -33,10 +34,6 @@ const MAX_USER_ID_CHARACTERS = 200;
 export function createJobsRoutes({ jobs, authenticator, legacyStatusNames, bodies }: JobsRoutesOptions): Router {
   const router = Router();
   const signedIn = signIn(authenticator);
-  const answerJob = (response: Response, job: Job): void => {
-    const status = statusName(job.status, legacyStatusNames);
-    response.json({ ok: true, id: job.id, status, job: toJobItem(job, legacyStatusNames) });
-  };
 
   router
     .route("/v1/jobs/list")
@@ -45,30 +42,36 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames, bodie
       const userId = userIdOf(request);
       const page = await jobs.list(viewer, { first: LIST_SIZE }, jobs.payloadAllowance(viewer, MAX_PAYLOAD_BYTES));
       const items = page.jobs.map((job) => toJobItem(job, legacyStatusNames));
-      response.json({ ok: true, org_id: viewer.tenantId, user_id: userId, items, ts: new Date() });
+      response
+        .set(EVENT_CURSOR, page.eventCursor)
+        .json({ ok: true, org_id: viewer.tenantId, user_id: userId, items, ts: new Date() });
     })
     .all(onlyMethods("GET, HEAD"));
 
   router
     .route("/v1/jobs")
     .post(signedIn, ...jsonBody(BODY_LIMIT, bodies), async (request, response) => {
-      const { value: job } = await jobs.create(viewerOf(response), createBody(request), [], (allowance) =>
+      const created = await jobs.create(viewerOf(response), createBody(request), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
       );
+      if (created.replayed) response.set("Idempotency-Replayed", "true");
+      const job = created.value;
       // A create sent again may find its job anywhere.
-      response.json({ ok: true, id: job.id, status: statusName(job.status, legacyStatusNames) });
+      response
+        .set(EVENT_CURSOR, created.eventCursor)
+        .json({ ok: true, id: job.id, status: statusName(job.status, legacyStatusNames) });
     })
     .all(onlyMethods("POST"));
 
   router
     .route("/v1/jobs/:id")
     .get(signedIn, async (request, response) => {
-      const job = await jobs.get(viewerOf(response), jobId(request));
-      response.json({ ok: true, job: toJobItem(job, legacyStatusNames) });
+      const { value: job, eventCursor } = await jobs.get(viewerOf(response), jobId(request));
+      response.set(EVENT_CURSOR, eventCursor).json({ ok: true, job: toJobDetail(job, legacyStatusNames) });
     })
     .delete(signedIn, async (request, response) => {
-      await jobs.delete(viewerOf(response), jobId(request));
-      response.json({ ok: true });
+      const { eventCursor } = await jobs.delete(viewerOf(response), jobId(request));
+      response.set(EVENT_CURSOR, eventCursor).json({ ok: true });
     })
     .all(onlyMethods("GET, HEAD, DELETE"));
 
@@ -76,8 +79,9 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames, bodie
     router
       .route(`/v1/jobs/:id/${change}`)
       .post(signedIn, async (request, response) => {
-        const { value: job } = await jobs[change](viewerOf(response), jobId(request));
-        answerJob(response, job);
+        const { value, eventCursor } = await jobs[change](viewerOf(response), jobId(request));
+        const job = toJobDetail(value, legacyStatusNames);
+        response.set(EVENT_CURSOR, eventCursor).json({ ok: true, id: job.id, status: job.status, job });
       })
       .all(onlyMethods("POST"));
   }

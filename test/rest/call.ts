@@ -1,4 +1,4 @@
-import type { JobItem } from "../../src/rest/job-representation.js";
+import type { JobDetail, JobItem } from "../../src/rest/job-representation.js";
 import type { TestApi } from "../support/api.js";
 
 /** An answer of the legacy API; `body` is what the route promises, or the contract's error body. */
@@ -9,16 +9,16 @@ export interface Answer {
 }
 
 /** A job as JSON has it. */
-type Item = { [Field in keyof JobItem]: JobItem[Field] extends Date | null ? string | null : JobItem[Field] };
+type AsJson<T> = { [Field in keyof T]: T[Field] extends Date | null ? string | null : T[Field] };
 
 interface AnswerBody {
   ok?: boolean;
   id?: string;
   status?: string;
-  job?: Item;
+  job?: AsJson<JobDetail>;
   org_id?: string;
   user_id?: string | null;
-  items?: Item[];
+  items?: AsJson<JobItem>[];
   ts?: string;
   error?: string;
   message?: string;

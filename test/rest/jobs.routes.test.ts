@@ -238,12 +238,13 @@ describe("GET /v1/jobs/list", () => {
 });
 
 describe("GET /v1/jobs/:id", () => {
-  it("answers the item that the list shows", async () => {
-    const { id } = await completed("done");
+  it("answers the item that the list shows, with its attempts, its instant and its version", async () => {
+    const { id, runAt } = await completed("done");
     const { status, body } = await get(`/v1/jobs/${id.toUpperCase()}`);
     const { items = [] } = (await get("/v1/jobs/list")).body;
     expect(status).toBe(200);
-    expect(body).toEqual({ ok: true, job: items[0] });
+    const more = { attempt: 1, maxAttempts: 4, runAt: runAt.toISOString(), version: 3 };
+    expect(body).toEqual({ ok: true, job: { ...items[0], ...more } });
   });
 });
 
