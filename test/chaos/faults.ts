@@ -2,7 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DatabaseProxy } from "../support/database-proxy.ts";
 import type { Cluster } from "../support/cluster.ts";
 import { until } from "../support/until.ts";
-import { openQuery } from "./findings.ts";
+import type { Failover } from "./failover.ts";
+import type { Blindness } from "./judge-runs.ts";
+import { openQuery } from "./log.ts";
 import type { Member } from "./processes.ts";
 import type { ChaosWatcher } from "./watcher.ts";
 
@@ -16,9 +18,10 @@ export interface Scene {
   random: () => number;
   /** Workers killed: who, and when (ms). */
   killed: { workerId: string; pid: number; at: number; monotonic: number }[];
-  /** Processes that were frozen: their jobs' attempts may overlap. */
-  frozen: Set<number>;
-  /** When PostgreSQL was restarted (ms). */
+  /** When whose jobs' attempts may have overlapped. */
+  blind: Blindness[];
+  failovers: Failover[];
+  /** When PostgreSQL was restarted, or replaced (ms). */
   restarts: number[];
   /** How long it took to take a killed worker's jobs back (ms). */
   foundMs: number[];
@@ -27,6 +30,8 @@ export interface Scene {
 const FREEZE_MS = 13_000;
 const HOLDER_BOUND_MS = 20_000;
 const one = <T>(from: readonly T[], random: () => number): T => from[Math.floor(random() * from.length)] as T;
+
+const LOST_FOR_MS = 1_500;
 
 async function killWorker(scene: Scene): Promise<void> {
   const { workers, killed, random } = scene;
@@ -38,7 +43,7 @@ async function killWorker(scene: Scene): Promise<void> {
   const { workerId, pid } = worker;
   const at = Date.now();
   await worker.kill("SIGKILL");
-  killed.push({ workerId: workerId ?? "", pid, at, monotonic: Number(process.hrtime.bigint() / 1000n) });
+  killed.push({ workerId: workerId ?? "", pid, at, monotonic: monotonic() });
   await sleep(random() * 2_000);
   await worker.start();
 }
@@ -78,12 +83,13 @@ async function pauseReaders({ watchers }: Scene): Promise<void> {
   for (const watcher of watchers) watcher.paused = false;
 }
 
-async function freezeWorker({ workers, frozen, random }: Scene): Promise<void> {
+async function freezeWorker({ workers, blind, random }: Scene): Promise<void> {
   const { pid } = one(workers, random);
-  frozen.add(pid);
+  const from = monotonic();
   process.kill(pid, "SIGSTOP");
   await sleep(FREEZE_MS);
   process.kill(pid, "SIGCONT");
+  blind.push({ pid, from, to: monotonic() });
 }
 
 async function drainWorker({ workers, random }: Scene): Promise<void> {
@@ -91,6 +97,32 @@ async function drainWorker({ workers, random }: Scene): Promise<void> {
   const code = await worker.kill("SIGTERM");
   if (code !== 0) throw new Error(`a drained worker ended with ${code}`);
   await worker.start();
+}
+
+/** Its last second and a half of commits, and more, are lost with the primary. */
+async function failOver({ cluster, failovers, restarts, blind, random }: Scene): Promise<void> {
+  const standby = await cluster.addStandby();
+  const query = await openQuery(cluster.superuserUrl);
+  const [row] = await query.rows<{ position: string }>(WATERMARK);
+  await query.end();
+  const safe = { safeAt: Date.now(), safePosition: BigInt(row?.position ?? 0) };
+  const from = monotonic();
+  await standby.catchUp();
+  await standby.holdBack();
+  await sleep(LOST_FOR_MS * (1 + random()));
+  restarts.push(Date.now());
+  await cluster.failOver();
+  restarts.push(Date.now());
+  failovers.push({ ...safe, endedAt: Date.now() });
+  blind.push({ pid: null, from, to: monotonic() });
+}
+
+const WATERMARK = `
+  select (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + position_offset)::text as position from installation`;
+
+/** µs of the machine's monotonic clock, as the handlers' journal has them. */
+function monotonic(): number {
+  return Number(process.hrtime.bigint() / 1000n);
 }
 
 export const FAULTS: Record<string, (scene: Scene) => Promise<void>> = {
@@ -102,4 +134,5 @@ export const FAULTS: Record<string, (scene: Scene) => Promise<void>> = {
   "worker drained": drainWorker,
   "PostgreSQL crashed": (scene) => restart(scene, "crash"),
   "worker frozen": freezeWorker,
+  "standby promoted": failOver,
 };

@@ -1,159 +1,77 @@
-import pg from "pg";
-import { until } from "../support/until.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { mayBeLost } from "./failover.ts";
 import type { Scene } from "./faults.ts";
-import { readJournal, type Run } from "./journal.ts";
+import { type Finding, finding, repeated } from "./finding.ts";
+import { readJournal } from "./journal.ts";
+import { judgeCommands, judgeTable } from "./judge-commands.ts";
+import { judgeRuns } from "./judge-runs.ts";
+import { judgeWatchers } from "./judge-watchers.ts";
+import { type EventRow, type Log, openQuery, readLog } from "./log.ts";
 import type { Producer } from "./producer.ts";
-import { nameOf } from "./watcher.ts";
-
-/** One thing that must hold, and what was found; `wrong` names what breaks it. */
-export interface Finding {
-  what: string;
-  checked: number;
-  wrong: string[];
-}
-
-interface EventRow {
-  tenant_id: string;
-  job_id: string;
-  job_type: string;
-  version: number;
-  position: string;
-  previous_status: string | null;
-  status: string | null;
-  attempt: number;
-  actor: string;
-  worker_id: string | null;
-  on: number;
-}
 
 const DEAD_WORKER_MS = 15_000;
 /** A restart of PostgreSQL makes every worker wait until it has seen beats of its own again. */
 const RESTART_SHADOW_MS = 12_000;
-/** Clocks are the same machine's; an event's instant is taken before its handler's end is noted, or after. */
-const LATE_MS = 500;
+const SETTLE_BOUND_MS = 120_000;
+const SETTLE_POLL_MS = 100;
+const FINISHED = ["completed", "failed", "canceled"];
 
-export async function openQuery(url: string) {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  return {
-    rows: async <Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> => (await client.query<Row>(sql)).rows,
-    end: () => client.end(),
-  };
-}
-
-/** Waits until nothing runs and nothing could. */
+/** Waits until every job has ended, those whose time is still to come included, or two minutes have passed. */
 export async function settle(url: string): Promise<void> {
   const query = await openQuery(url);
-  await until(
-    async () => {
-      const [row] = await query.rows<{ n: number }>(
-        "select count(*)::int as n from jobs where status = 'running' or (status = 'queued' and run_at <= now())",
-      );
-      return row?.n === 0;
-    },
-    { boundMs: 120_000, what: "a queue at rest" },
-  );
+  for (const end = Date.now() + SETTLE_BOUND_MS; Date.now() < end; await sleep(SETTLE_POLL_MS)) {
+    const [row] = await query.rows<{ n: number }>("select count(*)::int as n from jobs where finished_at is null");
+    if (row?.n === 0) break;
+  }
   await query.end();
 }
 
 /** Looks at the tables, the handlers' journal and the watchers' records. Nothing may move any more. */
 export async function findings(scene: Scene, producers: Producer[]): Promise<Finding[]> {
-  const query = await openQuery(scene.cluster.superuserUrl);
-  const jobs = await query.rows<{ id: string; status: string }>("select id, status from jobs");
-  const events = await query.rows<EventRow>(
-    `select *, extract(epoch from occurred_at)::float8 * 1000 as on from job_events order by position, id`,
-  );
+  const { cluster, failovers, watchers } = scene;
+  const log = await readLog(cluster.superuserUrl);
+  const { jobs, events, byJob } = log;
+  const query = await openQuery(cluster.superuserUrl);
   const sums = await query.rows<{ wrong: string }>(SUMS);
   await query.end();
-  const runs = await readJournal(scene.cluster.folder);
-  const byJob = Map.groupBy(events, (event) => event.job_id);
+  const runs = await readJournal(cluster.folder);
   const jobsWhose = (wrong: (own: EventRow[]) => boolean): string[] =>
     [...byJob].filter(([, own]) => wrong(own)).map(([id]) => id);
-  const accepted = new Set(producers.flatMap((producer) => producer.accepted));
-  const toDelete = new Set(producers.flatMap((producer) => [...producer.toDelete]));
-  const present = new Set(jobs.map(({ id }) => id));
-  const deleted = events.filter(({ status }) => status === null).map((event) => event.job_id);
-  const known = new Set([...present, ...deleted]);
+  const accepted = producers.flatMap((producer) => producer.accepted);
+  const acceptedIds = new Set(accepted.map(({ id }) => id));
+  const lasting = accepted.filter(({ askedAt, answeredAt }) => !mayBeLost(failovers, askedAt, answeredAt));
+  const commands = producers.flatMap((producer) => producer.commands);
+  const answers = accepted.length + commands.filter(({ outcome }) => outcome !== "unanswered").length;
+  const unexpected = producers.flatMap(({ wrong, commands: own }) => [
+    ...wrong,
+    ...own.flatMap((one) => one.wrong ?? []),
+  ]);
+  const known = new Set(byJob.keys());
   const ends = events.filter((event) => event.previous_status === "running");
+  const members = [...scene.apis, ...scene.workers];
 
   return [
-    finding("accepted jobs are there, or were deleted", accepted, (id) => !known.has(id)),
-    finding("there are no jobs that nobody was told of", known, (id) => !accepted.has(id)),
-    finding("deleted were only jobs that somebody asked to delete", deleted, (id) => !toDelete.has(id) || present.has(id)),
-    finding("jobs are finished or queued", jobs.map(({ id, status }) => `${id} ${status}`), (job) => job.endsWith("running")),
+    finding("accepted jobs are there, or were deleted", lasting.map(({ id }) => id), (id) => !known.has(id)),
+    finding("there are no jobs that nobody was told of", known, (id) => !acceptedIds.has(id)),
+    judgeTable(log),
+    ...judgeCommands(commands, log, failovers),
+    judgeEnds(log),
     { what: "versions are dense", checked: events.length, wrong: jobsWhose((own) => own.some(({ version }, n) => version !== n + 1)) },
     { what: "no job was completed twice", checked: byJob.size, wrong: jobsWhose((own) => own.filter(({ status }) => status === "completed").length > 1) },
     { what: "each attempt ended once", checked: ends.length, wrong: repeated(ends.map(({ job_id: id, attempt }) => `${id} ${attempt}`)) },
-    { what: "no two attempts of a job overlapped", checked: runs.length, wrong: overlaps(runs, scene, events) },
-    lateResults(runs, byJob),
-    await watchersSaw(scene, events),
+    ...judgeRuns(runs, scene, log),
+    ...(await judgeWatchers(watchers, log, failovers)),
     { what: "usage and counts add up", checked: jobs.length, wrong: sums.map(({ wrong }) => wrong) },
     deadWorkersFound(scene, ends),
-    { what: "every answer was one of the contract's", checked: producers.reduce((sum, { changes }) => sum + changes, accepted.size), wrong: producers.flatMap(({ wrong }) => wrong) },
-    { what: "no process ended by itself", checked: scene.apis.length + scene.workers.length, wrong: [...scene.apis, ...scene.workers].flatMap(({ unexpected }) => unexpected) },
+    { what: "every answer was one of the contract's", checked: answers, wrong: unexpected },
+    { what: "no process ended by itself", checked: members.length, wrong: members.flatMap((member) => member.unexpected) },
   ]; // prettier-ignore
 }
 
-function finding(what: string, all: Iterable<string>, isWrong: (one: string) => boolean): Finding {
-  const checked = [...all];
-  return { what, checked: checked.length, wrong: checked.filter(isWrong) };
-}
-
-function repeated(names: string[]): string[] {
-  return [...Map.groupBy(names, (name) => name)].filter(([, same]) => same.length > 1).map(([name]) => name);
-}
-
-/**
- * Attempts of one job whose handlers ran at the same time: but for those of a worker that was frozen and of a handler that
- * ignores its signal, which go on after the job was taken from them.
- */
-function overlaps(runs: Run[], scene: Scene, events: EventRow[]): string[] {
-  const types = new Map(events.map((event) => [event.job_id, event.job_type]));
-  const killedAt = new Map(scene.killed.map(({ pid, monotonic }) => [pid, monotonic]));
-  const wrong: string[] = [];
-  for (const [jobId, own] of Map.groupBy(runs, (run) => run.jobId)) {
-    const exempt = types.get(jobId) === "STUBBORN";
-    let last: { run: Run; endedAt: number } | null = null;
-    for (const run of own.toSorted((a, b) => a.startedAt - b.startedAt)) {
-      if (last !== null && run.startedAt < last.endedAt) wrong.push(`${jobId}: ${last.run.attempt} and ${run.attempt}`);
-      const endedAt = run.endedAt ?? killedAt.get(run.pid) ?? Infinity;
-      if (exempt || scene.frozen.has(run.pid)) continue;
-      if (last === null || endedAt > last.endedAt) last = { run, endedAt };
-    }
-  }
-  return [...wrong, ...repeated(runs.map(({ jobId, attempt }) => `${jobId} attempt ${attempt} begun twice`))];
-}
-
-/** Handlers that ended after their attempt had: by then nothing may have changed by them. */
-function lateResults(runs: Run[], byJob: Map<string, EventRow[]>): Finding {
-  let late = 0;
-  const wrong: string[] = [];
-  for (const { jobId, attempt, endedOn } of runs) {
-    const own = byJob.get(jobId) ?? [];
-    const end = own.find((event) => event.previous_status === "running" && event.attempt === attempt);
-    if (endedOn === null || end === undefined || endedOn < end.on + LATE_MS) continue;
-    late += 1;
-    if (end.status === "completed") wrong.push(`${jobId}: attempt ${attempt} completed before its handler ended`);
-  }
-  return { what: "results that came too late changed nothing", checked: late, wrong };
-}
-
-async function watchersSaw(scene: Scene, events: EventRow[]): Promise<Finding> {
-  const wrong: string[] = [];
-  for (const watcher of scene.watchers) {
-    const expected = events
-      .filter((event) => event.tenant_id === watcher.tenantId && (watcher.status ?? event.status) === event.status)
-      .filter(({ position }) => BigInt(position) >= watcher.startPosition)
-      .map((event) => nameOf(event.job_id, event.version, event.previous_status, event.status));
-    await until(() => watcher.seen.length >= expected.length || watcher.failure, {
-      boundMs: 60_000,
-      what: "a watcher's last event",
-    }).catch(() => undefined);
-    const at = expected.findIndex((event, index) => watcher.seen[index] !== event);
-    if (at === -1 && watcher.seen.length === expected.length && watcher.failure === null) continue;
-    wrong.push(`${watcher.seen.length} of ${expected.length}, first difference at ${at}, ${watcher.failure}`);
-  }
-  return { what: "each watcher saw the table's own sequence", checked: scene.watchers.length, wrong };
+/** Whether every job has ended, those that were to wait for their time included. */
+export function judgeEnds({ jobs }: Pick<Log, "jobs">): Finding {
+  const wrong = jobs.filter(({ status }) => !FINISHED.includes(status)).map(({ id, status }) => `${id}: ${status}`);
+  return { what: "every job has ended", checked: jobs.length, wrong };
 }
 
 function deadWorkersFound(scene: Scene, ends: EventRow[]): Finding {

@@ -8,7 +8,7 @@ const interrupted = new AbortController();
 process.once("SIGINT", () => interrupted.abort()).once("SIGTERM", () => interrupted.abort());
 
 const report = await runChaos({ seconds, seed, signal: interrupted.signal });
-const { faults, findings, throughput, recoveredMs, foundMs, jobs, events, resumed } = report;
+const { faults, findings, throughput, recoveredMs, foundMs, jobs, events, resumed, expired } = report;
 const inSeconds = (ms: number): string => (Number.isFinite(ms) ? (ms / 1000).toFixed(1) : "–");
 const median = (all: number[]): number => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? NaN;
 console.table(Object.entries(faults).map(([fault, times]) => ({ fault, times })));
@@ -19,6 +19,7 @@ console.table([
     jobs,
     events,
     resumed,
+    expired,
     "jobs/s before": throughput.toFixed(1),
     "back to 95 % after, s": `${inSeconds(median(recoveredMs))}, at most ${inSeconds(Math.max(...recoveredMs))}`,
     "dead workers found, s": `${inSeconds(median(foundMs))}, at most ${inSeconds(Math.max(...foundMs))}`,

@@ -10,8 +10,10 @@ import { TenantService } from "../../dist/services/tenant-service.js";
 import { openDatabaseProxy } from "../support/database-proxy.ts";
 import { type Cluster, createCluster } from "../support/cluster.ts";
 import { FAULTS, type Scene } from "./faults.ts";
-import { type Finding, findings, openQuery, settle } from "./findings.ts";
+import type { Finding } from "./finding.ts";
+import { findings, settle } from "./findings.ts";
 import { writeHandlers } from "./journal.ts";
+import { openQuery } from "./log.ts";
 import { createMember, type Member } from "./processes.ts";
 import { startProducer } from "./producer.ts";
 import { openThroughput, type Recovery, recovered, type Throughput } from "./throughput.ts";
@@ -36,6 +38,8 @@ export interface ChaosReport {
   events: number;
   /** Connections that watchers have resumed after. */
   resumed: number;
+  /** Cursors that had expired, after which watchers have listed again. */
+  expired: number;
   /** How long it took to take each killed worker's jobs back, in ms. */
   foundMs: number[];
   /** Jobs completed a second before the first fault. */
@@ -106,20 +110,22 @@ async function perform(
     random,
     watchers: [],
     killed: [],
-    frozen: new Set(),
+    blind: [],
+    failovers: [],
     restarts: [],
     foundMs: [],
   };
   const watch = async (count: number): Promise<void> => {
     for (let n = 0; n < count; n += 1) {
       const { tenantId, token } = people[n % people.length]!;
-      const watcher = await startWatcher(
-        proxies[n % 2]!.url,
+      const watcher = await startWatcher({
+        url: proxies[n % 2]!.url,
         tenantId,
         token,
-        n % 5 === 3 ? "COMPLETED" : null,
+        status: n % 5 === 3 ? "COMPLETED" : null,
+        keepsRows: n % 5 === 0,
         cursors,
-      );
+      });
       scene.watchers.push(watcher);
       closing.push(() => watcher.stop());
     }
@@ -146,6 +152,7 @@ async function perform(
     jobs: producers.reduce((sum, { accepted }) => sum + accepted.length, 0),
     events: row?.n ?? 0,
     resumed: scene.watchers.reduce((sum, watcher) => sum + watcher.resumed, 0),
+    expired: scene.watchers.flatMap(({ legs }) => legs).filter(({ expired }) => expired).length,
     foundMs: scene.foundMs,
     throughput: throughput.before,
     recoveredMs: recoveries.flatMap(({ ms }) => ms ?? []),

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Finding, openQuery } from "./findings.ts";
+import type { Finding } from "./finding.ts";
+import { openQuery } from "./log.ts";
 
 /** How many jobs are completed a second. */
 export interface Throughput {
