@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { parseHandlerModule } from "../dist/handlers/handler-module.js";
 import { startWorker } from "../dist/worker/worker.js";
 import { openService } from "./service.ts";
 
@@ -72,7 +73,7 @@ console.table(rows);
 const worker = (concurrency: number) =>
   startWorker({
     ...service,
-    handlers: new Map([["BENCH", () => null]]),
+    handlers: new Map([["BENCH", parseHandlerModule({ default: () => null })]]),
     concurrency,
     jobTimeoutMs: 60_000,
     shutdownGraceMs: 5_000,

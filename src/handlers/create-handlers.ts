@@ -3,7 +3,8 @@ import type { Config } from "../config.js";
 import type { Logger } from "../log.js";
 import { createEmailSend } from "./email-send.handler.js";
 import { createEngineRun, ENGINE_RUN } from "./engine-run.handler.js";
-import type { Handler, Handlers } from "./handler.js";
+import type { Handlers, RegisteredHandler } from "./handler.js";
+import { parseHandlerModule } from "./handler-module.js";
 import { loadHandlers } from "./load-handlers.js";
 import { createOutboxMailer } from "./outbox-mailer.js";
 import { createSmtpMailer } from "./smtp-mailer.js";
@@ -25,9 +26,9 @@ export async function createHandlers(
 ): Promise<CreatedHandlers> {
   const outbox = join(config.dataDir, "outbox");
   const mailer = config.smtpUrl === null ? createOutboxMailer(outbox) : createSmtpMailer(config.smtpUrl);
-  const handlers: Map<string, Handler> = new Map([
-    ["EMAIL_SEND", createEmailSend(mailer, config.emailFrom)],
-    [ENGINE_RUN, createEngineRun((jobType): boolean => handlers.has(jobType))],
+  const handlers: Map<string, RegisteredHandler> = new Map([
+    ["EMAIL_SEND", parseHandlerModule({ default: createEmailSend(mailer, config.emailFrom) })],
+    [ENGINE_RUN, parseHandlerModule({ default: createEngineRun((jobType): boolean => handlers.has(jobType)) })],
   ]);
   if (config.handlersDir !== null) {
     const loaded = await loadHandlers(config.handlersDir, new Set(handlers.keys()));

@@ -33,13 +33,14 @@ type Step = z.output<typeof engineRun>["steps"][number];
 /**
  * The handler of ENGINE_RUN: `{steps: [{jobType, input?}]}` → `{steps: [{jobType, output}]}`. It runs 1–100 steps in
  * order and keeps each one's output, so that the next attempt goes on after the last finished step. A step that was cut
- * off runs again, under the same `workId`.
+ * off runs again, under the same `workId`, and finds its checkpoint.
  * @param hasHandler whether a job type can be run. Every step's is asked about before the first step runs.
  */
 export function createEngineRun(hasHandler: (jobType: string) => boolean): Handler {
   return async (input, context) => {
     const todo = parseSteps(input, hasHandler);
-    const outputs = finishedOutputs(context.checkpointed, todo.length);
+    const { steps: outputs, current } = progressOf(context.checkpointed, todo.length);
+    const resumed = outputs.length;
     const finished = () => ({
       steps: todo.slice(0, outputs.length).map(({ jobType }, index) => ({ jobType, output: outputs[index] })),
     });
@@ -48,9 +49,14 @@ export function createEngineRun(hasHandler: (jobType: string) => boolean): Handl
       if (index < outputs.length) continue;
       context.signal.throwIfAborted();
       outputs.push(
-        await context.run(step.jobType, step.input, index + 1).catch((error: unknown) => {
-          throw stepFailure(error, index, step);
-        }),
+        await context
+          .run(step.jobType, step.input, index + 1, {
+            checkpointed: index === resumed ? current : null,
+            checkpoint: (value) => context.checkpoint({ steps: outputs, current: value }),
+          })
+          .catch((error: unknown) => {
+            throw stepFailure(error, index, step);
+          }),
       );
       // The queue would refuse to keep this checkpoint, and each attempt would run the step again.
       if (Buffer.byteLength(JSON.stringify(finished())) > MAX_OUTPUT_BYTES) {
@@ -84,15 +90,24 @@ function parseSteps(input: JsonObject, hasHandler: (jobType: string) => boolean)
   return todo;
 }
 
-/** The outputs that an earlier attempt kept; none if the checkpoint is not of this run's making. */
-function finishedOutputs(checkpointed: Json, count: number): Json[] {
-  const kept = z.object({ steps: z.array(z.unknown()).max(count) }).safeParse(checkpointed);
-  return kept.success ? (kept.data.steps as Json[]) : [];
+/**
+ * The outputs that an earlier attempt kept, and what the step after them kept; nothing if the checkpoint is not of this
+ * run's making.
+ */
+function progressOf(checkpointed: Json, count: number): { steps: Json[]; current: Json } {
+  const kept = z
+    .object({ steps: z.array(z.json()).max(count), current: z.json().default(null) })
+    .safeParse(checkpointed);
+  return kept.success ? kept.data : { steps: [], current: null };
 }
 
 /** A step's error with the step named in its message, and what decides the job's fate kept. */
 function stepFailure(error: unknown, index: number, { jobType }: Step): Error {
-  const { code, permanent } = Object(error) as { code?: unknown; permanent?: unknown };
+  const { code, permanent, retryAfterMs } = Object(error) as Record<string, unknown>;
   const message = error instanceof Error ? error.message : String(error);
-  return Object.assign(new Error(`steps[${index}] ${jobType}: ${message}`, { cause: error }), { code, permanent });
+  return Object.assign(new Error(`steps[${index}] ${jobType}: ${message}`, { cause: error }), {
+    code,
+    permanent,
+    retryAfterMs,
+  });
 }

@@ -4,6 +4,9 @@ import type { Logger } from "../log.js";
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
+/** A wait for another attempt is at most this long, whoever asks for it. */
+export const MAX_RETRY_DELAY_MS = 24 * 3_600_000;
+
 /** An output or a checkpoint is at most this long as JSON, in bytes. */
 export const MAX_OUTPUT_BYTES = 1024 * 1024;
 
@@ -33,23 +36,44 @@ export interface HandlerContext {
   checkpoint(value: Json): Promise<void>;
   /**
    * Runs another registered handler inside this job and returns its output. The inner handler gets this context with
-   * `workId` set to `<workId>.<step>`, and no checkpoint of its own, since this job's is this handler's: an inner handler
-   * that keeps one fails for good.
+   * `workId` set to `<workId>.<step>`. It shares the attempt, its timeout and its signal; its type's attempts, back-off and
+   * timeout do not apply, as they are a job's.
    * @param step numbers the work, so that a resumed job names it alike; by default the calls of this attempt, from 1.
+   * @param progress keeps the inner handler's checkpoint, for instance inside this one's; without it, an inner handler that
+   * keeps one fails for good.
    * @throws {PermanentError} if no handler is registered for that type.
    */
-  run(jobType: string, input: JsonObject, step?: number): Promise<Json>;
+  run(jobType: string, input: JsonObject, step?: number, progress?: Progress): Promise<Json>;
 }
+
+/** What a handler has kept for its later attempts, and where it keeps more. */
+export type Progress = Pick<HandlerContext, "checkpointed" | "checkpoint">;
 
 /**
  * Does one job. Returning completes it, with the returned JSON value as its output (nothing: null). Throwing fails the
- * attempt, and the job is retried with back-off; throwing a `PermanentError`, or any error whose `permanent` is true,
- * fails the job at once.
+ * attempt, and the job is retried with back-off: not before `retryAfterMs` if the error is a `RetryError` or any that has
+ * one. Throwing a `PermanentError`, or any error whose `permanent` is true, fails the job at once.
  */
 export type Handler = (input: JsonObject, context: HandlerContext) => unknown;
 
+/** How long a failed attempt waits for the next: `firstMs` after the first one, then twice as long each time up to `maxMs`. */
+export interface Backoff {
+  readonly firstMs: number;
+  readonly maxMs: number;
+}
+
+/** A job type's handler, and what its module names for jobs of the type; null: the service's default. */
+export interface RegisteredHandler {
+  readonly handler: Handler;
+  /** Of jobs whose creator named none. */
+  readonly maxAttempts: number | null;
+  readonly backoff: Backoff | null;
+  /** An attempt's time, of jobs whose creator named none. */
+  readonly timeoutMs: number | null;
+}
+
 /** Job type → its handler. */
-export type Handlers = ReadonlyMap<string, Handler>;
+export type Handlers = ReadonlyMap<string, RegisteredHandler>;
 
 /** Thrown by a handler when another attempt cannot succeed: the job fails at once. */
 export class PermanentError extends Error {
@@ -60,6 +84,25 @@ export class PermanentError extends Error {
   constructor(
     message: string,
     readonly code: string = "permanent_error",
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Thrown by a handler that knows when another attempt may succeed. */
+export class RetryError extends Error {
+  override readonly name: string = "RetryError";
+
+  /**
+   * @param retryAfterMs the next attempt comes no sooner, and later where the back-off says so; more than a day counts as
+   * a day.
+   * @param code machine-readable, `snake_case`; becomes the job's `error.code`.
+   */
+  constructor(
+    message: string,
+    readonly retryAfterMs: number,
+    readonly code: string = "handler_error",
     options?: ErrorOptions,
   ) {
     super(message, options);

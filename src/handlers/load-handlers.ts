@@ -2,7 +2,8 @@ import { readdir } from "node:fs/promises";
 import { join, parse } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ConfigError } from "../config.js";
-import type { Handler, Handlers } from "./handler.js";
+import type { Handlers, RegisteredHandler } from "./handler.js";
+import { parseHandlerModule } from "./handler-module.js";
 
 const MODULE = /^[^.].*\.(?:js|mjs|ts)$/su;
 const NO_HANDLER = /\.(?:test\.[^.]+|d\.ts)$/u;
@@ -10,13 +11,13 @@ const MAX_JOB_TYPE_CHARACTERS = 100;
 
 /**
  * Loads a folder of handlers: each `.js`, `.mjs` or `.ts` module's name without the extension is a job type, its
- * default export the handler. Folders inside it, dotfiles, `*.test.*`, `*.d.ts` and all other files are left alone.
+ * default export the handler, and other exports its type's settings. Folders inside it, dotfiles, `*.test.*`, `*.d.ts` and all other files are left alone.
  * @param builtIn the job types that a module must not take.
  * @throws {ConfigError} naming every file that is no handler, and why.
  */
 export async function loadHandlers(folder: string, builtIn: ReadonlySet<string>): Promise<Handlers> {
   const files = await moduleFiles(folder);
-  const handlers = new Map<string, Handler>();
+  const handlers = new Map<string, RegisteredHandler>();
   const problems: string[] = [];
   const fileOf = new Map<string, string>();
   for (const file of files) {
@@ -26,7 +27,7 @@ export async function loadHandlers(folder: string, builtIn: ReadonlySet<string>)
       if (fileOf.has(jobType)) throw new Error(`its job type is also that of ${fileOf.get(jobType)}`);
       checkJobType(jobType);
       fileOf.set(jobType, file);
-      handlers.set(jobType, await loadHandler(join(folder, file)));
+      handlers.set(jobType, parseHandlerModule({ ...(await import(pathToFileURL(join(folder, file)).href)) }));
     } catch (error) {
       problems.push(`${JSON.stringify(file)}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -57,12 +58,4 @@ function checkJobType(jobType: string): void {
   }
   if (jobType.trim() === "") throw new Error("its job type must not be blank");
   if (/[\p{Cc}\p{Cs}]/u.test(jobType)) throw new Error("its job type must not contain control characters");
-}
-
-async function loadHandler(path: string): Promise<Handler> {
-  const { default: handler } = (await import(pathToFileURL(path).href)) as { default?: unknown };
-  if (typeof handler !== "function") {
-    throw new Error(`its default export must be a function, got ${handler === null ? "null" : typeof handler}`);
-  }
-  return handler as Handler;
 }

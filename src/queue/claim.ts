@@ -1,15 +1,29 @@
 import type { Transaction } from "../database/database.js";
 import { type Job, type JobRow, toJob } from "./job.js";
 
+/** What a job type's module names for jobs whose creator named nothing; null: the default. */
+export interface TypeSettings {
+  readonly maxAttempts: number | null;
+  readonly timeoutMs: number | null;
+}
+
 /**
  * Takes up to `limit` due jobs of the given types for a worker: highest priority first, then oldest `runAt`. Jobs that
- * another worker is taking at this moment are skipped, not waited for.
+ * another worker is taking at this moment are skipped, not waited for. A job's attempts are its type's from its first
+ * claim on, its timeout from each.
  */
 export async function claim(
   tx: Transaction,
-  worker: { workerId: string; jobTypes: readonly string[]; limit: number },
+  worker: {
+    workerId: string;
+    jobTypes: readonly string[];
+    limit: number;
+    /** By job type; a type that is missing names nothing. */
+    settings?: Readonly<Record<string, TypeSettings>>;
+  },
 ): Promise<Job[]> {
-  const rows = await tx.query<JobRow>(CLAIM, [worker.jobTypes, worker.limit, worker.workerId]);
+  const { workerId, jobTypes, limit, settings = {} } = worker;
+  const rows = await tx.query<JobRow>(CLAIM, [jobTypes, limit, workerId, JSON.stringify(settings)]);
   return rows.map(toJob);
 }
 
@@ -31,6 +45,12 @@ with next as materialized (
 ), claimed as (
   update jobs set
     status = 'running', worker_id = $3, attempt = attempt + 1,
+    max_attempts = case
+      when attempt = 0 and max_attempts_by_type
+        then coalesce(($4::jsonb -> job_type ->> 'maxAttempts')::int, max_attempts)
+      else max_attempts
+    end,
+    attempt_timeout_ms = coalesce(timeout_ms, ($4::jsonb -> job_type ->> 'timeoutMs')::int),
     started_at = date_trunc('milliseconds', clock_timestamp())
   from next
   where jobs.tenant_id = next.tenant_id and jobs.id = next.id

@@ -8,9 +8,9 @@ export interface NewJob {
   input: Record<string, unknown>;
   /** null, or past: now. */
   runAt: Date | null;
-  /** null: the default of 4. */
+  /** null: the job type's own, which its first attempt's worker knows; 4 until then, and where the type names none. */
   maxAttempts: number | null;
-  /** An attempt's time; null: the worker's default. */
+  /** An attempt's time; null: the job type's own, or the worker's default. */
   timeoutMs: number | null;
   /** Unique in the tenant as long as the job is kept; null: none. */
   idempotencyKey: string | null;
@@ -61,10 +61,13 @@ with usage as (
   where $4::int is null or u.used + excluded.used <= $4::int
   returning used
 )
-insert into jobs (tenant_id, id, job_type, priority, input, run_at, max_attempts, timeout_ms, idempotency_key, created_by)
+insert into jobs (
+  tenant_id, id, job_type, priority, input, run_at, max_attempts, max_attempts_by_type, timeout_ms, idempotency_key,
+  created_by
+)
 select $1::uuid, new.id, new."jobType", new.priority, new.input,
-  greatest(new."runAt", date_trunc('milliseconds', now())), coalesce(new."maxAttempts", $6::int), new."timeoutMs",
-  new."idempotencyKey", $2::uuid
+  greatest(new."runAt", date_trunc('milliseconds', now())), coalesce(new."maxAttempts", $6::int),
+  new."maxAttempts" is null, new."timeoutMs", new."idempotencyKey", $2::uuid
 from jsonb_to_recordset($5::jsonb) as new (
   id uuid, "jobType" text, priority int, input jsonb, "runAt" timestamptz, "maxAttempts" int, "timeoutMs" int,
   "idempotencyKey" text

@@ -30,8 +30,10 @@ export interface Job {
   maxAttempts: number;
   /** Not before this instant. */
   runAt: Date;
-  /** null: the worker's default. */
+  /** As its creator named it; null: the type's own, or the worker's default. */
   timeoutMs: number | null;
+  /** The latest attempt's timeout, its creator's or its type's; null: the worker's default. */
+  attemptTimeoutMs: number | null;
   cancelRequestedAt: Date | null;
   /** What the handler kept for its next attempt; null: nothing. */
   checkpoint: unknown;
@@ -62,6 +64,7 @@ export interface JobRow {
   max_attempts: number;
   run_at: string;
   timeout_ms: number | null;
+  attempt_timeout_ms: number | null;
   cancel_requested_at: string | null;
   checkpoint: unknown;
   worker_id: string | null;
@@ -95,6 +98,7 @@ export function toJob(row: JobRow): Job {
     maxAttempts: row.max_attempts,
     runAt: new Date(row.run_at),
     timeoutMs: row.timeout_ms,
+    attemptTimeoutMs: row.attempt_timeout_ms,
     cancelRequestedAt: toInstant(row.cancel_requested_at),
     checkpoint: row.checkpoint,
     workerId: row.worker_id,

@@ -27,7 +27,8 @@ export async function rescue(
 const RESCUE = `/* queue.rescue */
 with held as materialized (
   select j.tenant_id, j.id, j.started_at,
-    coalesce(j.timeout_ms, $2::int) as timeout_ms,
+    -- The second is for jobs that a worker of the version before has claimed.
+    coalesce(j.attempt_timeout_ms, j.timeout_ms, $2::int) as timeout_ms,
     not exists (
       select from workers w
       where w.id = j.worker_id and w.seen_at > clock_timestamp() - $1::int * interval '1 millisecond'

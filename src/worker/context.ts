@@ -1,4 +1,11 @@
-import { type Handler, type HandlerContext, type Handlers, type Json, PermanentError } from "../handlers/handler.js";
+import {
+  type Handler,
+  type HandlerContext,
+  type Handlers,
+  type Json,
+  PermanentError,
+  type Progress,
+} from "../handlers/handler.js";
 import type { Attempt } from "./attempt.js";
 import { storable } from "./storable.js";
 
@@ -12,7 +19,7 @@ export function contextOf(
   keep: (value: unknown) => Promise<boolean>,
 ): HandlerContext {
   const { job, signal, log } = attempt;
-  const within = (workId: string, jobType: string, checkpoints: Checkpoints): HandlerContext => {
+  const within = (workId: string, jobType: string, progress: Progress): HandlerContext => {
     let calls = 0;
     return {
       jobId: job.id,
@@ -23,9 +30,9 @@ export function contextOf(
       workId,
       signal,
       log,
-      ...checkpoints,
-      run: async (innerType, input, step = ++calls) => {
-        const inner = within(`${workId}.${step}`, innerType, NO_CHECKPOINTS);
+      ...progress,
+      run: async (innerType, input, step = ++calls, innerProgress = NO_PROGRESS) => {
+        const inner = within(`${workId}.${step}`, innerType, innerProgress);
         return storable(await handlerOf(handlers, innerType)(input, inner), "output");
       },
     };
@@ -40,15 +47,13 @@ export function contextOf(
 
 /** @throws {PermanentError} `unknown_job_type` */
 export function handlerOf(handlers: Handlers, jobType: string): Handler {
-  const handler = handlers.get(jobType);
-  if (handler === undefined)
+  const registered = handlers.get(jobType);
+  if (registered === undefined)
     throw new PermanentError(`There is no handler for the job type ${jobType}`, "unknown_job_type");
-  return handler;
+  return registered.handler;
 }
 
-type Checkpoints = Pick<HandlerContext, "checkpointed" | "checkpoint">;
-
-const NO_CHECKPOINTS: Checkpoints = {
+const NO_PROGRESS: Progress = {
   checkpointed: null,
   checkpoint: () =>
     Promise.reject(new PermanentError("a handler inside another has no checkpoint of its own", "no_checkpoint")),

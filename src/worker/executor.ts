@@ -5,13 +5,20 @@ import type { Handlers, JsonObject } from "../handlers/handler.js";
 import { checkpoint } from "../queue/checkpoint.js";
 import { complete } from "../queue/complete.js";
 import { fail } from "../queue/fail.js";
-import type { JobStatus } from "../queue/job.js";
+import type { Job, JobStatus } from "../queue/job.js";
 import { release } from "../queue/release.js";
 import { retryDelayMs } from "../queue/retry-policy.js";
 import type { Attempt } from "./attempt.js";
 import { contextOf, handlerOf } from "./context.js";
 import type { WorkerIntervals } from "./intervals.js";
-import { type Outcome, outcomeOfRefusal, outcomeOfReturn, outcomeOfStop, outcomeOfThrow } from "./outcome.js";
+import {
+  type FailedOutcome,
+  type Outcome,
+  outcomeOfRefusal,
+  outcomeOfReturn,
+  outcomeOfStop,
+  outcomeOfThrow,
+} from "./outcome.js";
 import { Outage } from "./outage.js";
 import { StopReason } from "./stop-reason.js";
 
@@ -54,7 +61,7 @@ export class Executor {
   }
 
   private async run(attempt: Attempt): Promise<Outcome> {
-    const timeoutMs = attempt.job.timeoutMs ?? this.options.jobTimeoutMs;
+    const timeoutMs = attempt.job.attemptTimeoutMs ?? this.options.jobTimeoutMs;
     const timeout = new StopReason("timeout", `The attempt ran past its timeout of ${timeoutMs} ms`);
     const timer = setTimeout(() => attempt.stop(timeout), timeoutMs);
     const ended = new AbortController();
@@ -111,12 +118,17 @@ export class Executor {
     const status = await this.transact(attempt, (tx) => {
       if (ending.kind === "completed") return complete(tx, held, ending.output);
       if (ending.kind === "released") return release(tx, held);
-      return fail(tx, held, { ...ending, retryDelayMs: retryDelayMs(held.attempt) });
+      return fail(tx, held, { ...ending, retryDelayMs: this.retryDelayMs(attempt.job, ending) });
     });
     if (status !== null) this.options.hints.send("events");
     // A failed attempt's next one is not due yet.
     if (status === "queued" && ending.kind === "released") this.options.hints.send("queued");
     return status as EndStatus | null;
+  }
+
+  private retryDelayMs({ jobType, attempt }: Job, { retryAfterMs }: FailedOutcome): number {
+    const backoff = this.options.handlers.get(jobType)?.backoff ?? null;
+    return retryDelayMs({ attempt, backoff, retryAfterMs });
   }
 
   private transact<T>({ held }: Attempt, work: (tx: Transaction) => Promise<T>): Promise<T> {

@@ -1,10 +1,21 @@
+import { MAX_RETRY_DELAY_MS } from "../handlers/handler.js";
 import { StopReason } from "./stop-reason.js";
 import { storable } from "./storable.js";
+
+/** The end of an attempt that its handler, its timeout or PostgreSQL made fail. */
+export interface FailedOutcome {
+  kind: "failed";
+  code: string;
+  message: string;
+  permanent: boolean;
+  /** The next attempt comes no sooner; null: the handler did not say. */
+  retryAfterMs: number | null;
+}
 
 /** How an attempt ended. */
 export type Outcome =
   | { kind: "completed"; output: unknown }
-  | { kind: "failed"; code: string; message: string; permanent: boolean }
+  | FailedOutcome
   /** Taken away, or given up while the database was away: nothing is written. */
   | { kind: "lost" }
   /** Cut short by a shutdown: to be handed back. */
@@ -31,7 +42,7 @@ export function outcomeOfThrow(error: unknown, signal: AbortSignal): Outcome {
 export function outcomeOfStop({ code, message }: StopReason): Outcome {
   if (code === "lost") return { kind: "lost" };
   if (code === "shutdown") return { kind: "released" };
-  return { kind: "failed", code, message, permanent: false };
+  return { kind: "failed", code, message, permanent: false, retryAfterMs: null };
 }
 
 /** What is left of an outcome that PostgreSQL refused to hold, as in a database whose encoding is not UTF-8. */
@@ -39,22 +50,28 @@ export function outcomeOfRefusal(refused: Outcome, reason: string): Outcome {
   const message = storableText(`PostgreSQL cannot hold it: ${reason}`);
   return refused.kind === "failed"
     ? { ...refused, message }
-    : { kind: "failed", code: "invalid_output", message, permanent: true };
+    : { kind: "failed", code: "invalid_output", message, permanent: true, retryAfterMs: null };
 }
 
 function outcomeOfError(error: unknown): Outcome {
   try {
-    const { code, message, name, permanent } = Object(error) as Record<string, unknown>;
+    const { code, message, name, permanent, retryAfterMs } = Object(error) as Record<string, unknown>;
     return {
       kind: "failed",
       code: typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : "handler_error",
       message: storableText([message, code, name].find(isText) ?? String(error)),
       permanent: permanent === true,
+      retryAfterMs: isDelay(retryAfterMs) ? Math.min(Math.round(retryAfterMs), MAX_RETRY_DELAY_MS) : null,
     };
   } catch {
     // Anything can be thrown: an object without a text form, or with a getter that throws.
-    return { kind: "failed", code: "handler_error", message: "The handler's error cannot be read", permanent: false };
+    const message = "The handler's error cannot be read";
+    return { kind: "failed", code: "handler_error", message, permanent: false, retryAfterMs: null };
   }
+}
+
+function isDelay(value: unknown): value is number {
+  return typeof value === "number" && value >= 0;
 }
 
 function isText(value: unknown): value is string {

@@ -5,7 +5,7 @@ import type { Database } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
 import type { Handlers } from "../handlers/handler.js";
 import type { Logger } from "../log.js";
-import { claim } from "../queue/claim.js";
+import { claim, type TypeSettings } from "../queue/claim.js";
 import { Attempt } from "./attempt.js";
 import { Attempts } from "./attempts.js";
 import { Beat } from "./beat.js";
@@ -54,6 +54,7 @@ export class Worker {
   private readonly beat: Beat;
   private readonly loop: ClaimLoop;
   private readonly maintenance: Maintenance;
+  private readonly settings: Record<string, TypeSettings>;
   private readonly stopHints: (() => void)[];
   private endingStrays = false;
   private drained: Promise<void> | null = null;
@@ -61,6 +62,7 @@ export class Worker {
   constructor(private readonly options: WorkerOptions) {
     const { database, databaseUrl, hints, handlers, concurrency } = options;
     this.intervals = { ...INTERVALS, ...options.intervals };
+    this.settings = settingsOf(handlers);
     this.log = options.log.child({ workerId: this.id });
     const parts = { ...options, intervals: this.intervals, log: this.log };
     this.executor = new Executor({ ...parts, over: this.over.signal });
@@ -116,7 +118,7 @@ export class Worker {
   private async claim(limit: number): Promise<number> {
     const { database, handlers, hints } = this.options;
     const jobs = await database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
-      claim(tx, { workerId: this.id, jobTypes: [...handlers.keys()], limit }),
+      claim(tx, { workerId: this.id, jobTypes: [...handlers.keys()], limit, settings: this.settings }),
     );
     // Too late for a worker that has ended, or whose jobs others may have by now: they are rescued, or handed back.
     if (this.over.signal.aborted || this.beat.silent) return 0;
@@ -154,6 +156,14 @@ export class Worker {
     }
     this.endingStrays = false;
   }
+}
+
+/** What the claim of a job decides by its type; types that name nothing are left out. */
+function settingsOf(handlers: Handlers): Record<string, TypeSettings> {
+  const settings = [...handlers].map(
+    ([jobType, { maxAttempts, timeoutMs }]) => [jobType, { maxAttempts, timeoutMs }] as const,
+  );
+  return Object.fromEntries(settings.filter(([, named]) => Object.values(named).some((value) => value !== null)));
 }
 
 /** Waits for `work`, but not longer than `boundMs`. */

@@ -63,7 +63,7 @@ describe("migrations", () => {
     );
     const ran = await Promise.all(databases.map((database) => migrate(database)));
     expect(ran.filter((names) => names.length > 0)).toEqual([
-      ["0001-initial", "0002-event-head", "0003-event-head-of-the-login"],
+      ["0001-initial", "0002-event-head", "0003-event-head-of-the-login", "0007-job-type-settings"],
     ]);
     expect(await migrate(own.database)).toEqual([]);
     await Promise.all(databases.map((database) => database.close()));

@@ -413,7 +413,7 @@ async function sender(smtpUrl: string | null): Promise<Handler> {
   const config = { smtpUrl, emailFrom: "Atlas Jobs <jobs@localhost>", dataDir, handlersDir: null, production: false };
   const { handlers, close } = await createHandlers(config, createLogger("silent"));
   cleanups.push(close);
-  return handlers.get("EMAIL_SEND") as Handler;
+  return handlers.get("EMAIL_SEND")!.handler;
 }
 
 async function portOf(server: Server): Promise<number> {

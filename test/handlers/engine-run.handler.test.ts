@@ -66,6 +66,28 @@ describe("ENGINE_RUN", () => {
     expect(calls.map(({ workId }) => workId)).toEqual([`${first.jobId}.2`, `${first.jobId}.3`]);
   });
 
+  it("gives a step that is tried again what it kept, and the next step nothing of it", async () => {
+    let broken = true;
+    const seen: unknown[] = [];
+    handlers.set("PAGES", async (_, { checkpointed, checkpoint }) => {
+      seen.push(checkpointed);
+      if (!broken) return "done";
+      await checkpoint({ page: 7 });
+      throw new Error("the network is away");
+    });
+    const steps = [...doubles(1), { jobType: "PAGES" }, { jobType: "PAGES" }];
+    const first = contextOf({ handlers });
+    await failureOf(attemptOf(engineRun, { steps }, first));
+    expect(first.kept.at(-1)).toEqual({ steps: [{ n: 2 }], current: { page: 7 } });
+
+    broken = false;
+    const second = contextOf({ handlers, jobId: first.jobId, checkpointed: first.kept.at(-1) ?? null });
+    expect(await attemptOf(engineRun, { steps }, second)).toMatchObject({
+      steps: [{ output: { n: 2 } }, { output: "done" }, { output: "done" }],
+    });
+    expect(seen).toEqual([null, { page: 7 }, null]);
+  });
+
   it("runs no step when an earlier attempt finished them all", async () => {
     const context = contextOf({ handlers, checkpointed: { steps: [{ n: 2 }] } });
     expect(await attemptOf(engineRun, { steps: doubles(1) }, context)).toEqual({

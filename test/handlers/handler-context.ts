@@ -5,11 +5,13 @@ import {
   type Handlers,
   type Json,
   PermanentError,
+  type RegisteredHandler,
 } from "../../src/handlers/handler.js";
+import { parseHandlerModule } from "../../src/handlers/handler-module.js";
 import { createLogger } from "../../src/log.js";
 
 export interface ContextOptions {
-  handlers?: Handlers;
+  handlers?: ReadonlyMap<string, Handler | RegisteredHandler>;
   jobId?: string;
   jobType?: string;
   signal?: AbortSignal;
@@ -21,6 +23,7 @@ export interface ContextOptions {
 export function contextOf(options: ContextOptions = {}): HandlerContext & { readonly kept: Json[] } {
   const kept: Json[] = [];
   const jobId = options.jobId ?? randomUUID();
+  const handlers = registered(options.handlers ?? []);
   const within = (workId: string, jobType: string): HandlerContext => ({
     jobId,
     tenantId: randomUUID(),
@@ -32,13 +35,24 @@ export function contextOf(options: ContextOptions = {}): HandlerContext & { read
     log: createLogger("silent"),
     checkpointed: options.checkpointed ?? null,
     checkpoint: async (value) => void kept.push(structuredClone(value)),
-    run: async (innerType, input, step = 1) => {
-      const handler = options.handlers?.get(innerType);
-      if (handler === undefined) throw new PermanentError(`no handler for ${innerType}`);
-      return ((await handler(input, within(`${workId}.${step}`, innerType))) ?? null) as Json;
+    run: async (innerType, input, step = 1, progress) => {
+      const inner = handlers.get(innerType);
+      if (inner === undefined) throw new PermanentError(`no handler for ${innerType}`);
+      const context = { ...within(`${workId}.${step}`, innerType), ...progress };
+      return ((await inner.handler(input, context)) ?? null) as Json;
     },
   });
   return { ...within(jobId, options.jobType ?? "TEST"), kept };
+}
+
+/** Handlers as the worker takes them; a function alone is a module that exports nothing else. */
+export function registered(handlers: Iterable<readonly [string, Handler | RegisteredHandler]>): Handlers {
+  return new Map(
+    [...handlers].map(([jobType, given]) => [
+      jobType,
+      typeof given === "function" ? parseHandlerModule({ default: given }) : given,
+    ]),
+  );
 }
 
 /** What an attempt failed with. */

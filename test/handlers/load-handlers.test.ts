@@ -27,7 +27,7 @@ describe("loadHandlers", () => {
     });
     const handlers = await loadHandlers(folder, new Set());
     expect([...handlers.keys()].toSorted()).toEqual(["REPORT", "TYPED", "mail.digest v2"]);
-    expect(await attemptOf(handlers.get("REPORT")!, { n: 1 }, contextOf())).toEqual({ got: { n: 1 } });
+    expect(await attemptOf(handlers.get("REPORT")!.handler, { n: 1 }, contextOf())).toEqual({ got: { n: 1 } });
   });
 
   it("leaves every other file alone", async () => {
@@ -74,6 +74,46 @@ describe("loadHandlers", () => {
     ]);
   });
 
+  it("takes what else a module names for its job type, and the defaults where it names nothing", async () => {
+    await files({
+      "NAMED.js": `export const maxAttempts = 25;
+        export const backoff = { firstMs: 60_000, maxMs: 86_400_000 };
+        export const timeoutMs = 604_800_000;
+        export const ownBusiness = {};
+        ${HANDLER}`,
+      "PLAIN.js": `export const maxAttempts = null;\n${HANDLER}`,
+    });
+    const handlers = await loadHandlers(folder, new Set());
+    expect(handlers.get("NAMED")).toEqual({
+      handler: expect.any(Function),
+      maxAttempts: 25,
+      backoff: { firstMs: 60_000, maxMs: 86_400_000 },
+      timeoutMs: 604_800_000,
+    });
+    expect(handlers.get("PLAIN")).toMatchObject({ maxAttempts: null, backoff: null, timeoutMs: null });
+  });
+
+  it.each([
+    ["maxAttempts = 0", "export maxAttempts must be a whole number, 1–25, got 0"],
+    ["maxAttempts = 26", "export maxAttempts must be a whole number, 1–25, got 26"],
+    ["maxAttempts = '3'", "export maxAttempts must be a whole number, 1–25, got '3'"],
+    ["maxAttempts = 1.5", "export maxAttempts must be a whole number, 1–25, got 1.5"],
+    ["timeoutMs = 0", "export timeoutMs must be a whole number, 1–604800000, got 0"],
+    ["timeoutMs = 10n", "export timeoutMs must be a whole number, 1–604800000, got 10n"],
+    ["backoff = 5", "export backoff must be {firstMs, maxMs}"],
+    ["backoff = { firstMs: 1 }", "export backoff.maxMs must be a whole number, 0–86400000, got undefined"],
+    [
+      "backoff = { firstMs: 1, maxMs: 86_400_001 }",
+      "export backoff.maxMs must be a whole number, 0–86400000, got 86400001",
+    ],
+    ["backoff = { firstMs: 2, maxMs: 1 }", "export backoff must have a firstMs that is at most its maxMs"],
+    ["backoff = { firstMs: 1, maxMs: 2, factor: 3 }", "export backoff must be {firstMs, maxMs}"],
+  ])("stops the start with a module that says %s", async (said, fault) => {
+    await files({ "A.js": `export const ${said};\n${HANDLER}` });
+    const failure = await failureOf(loadHandlers(folder, new Set()));
+    expect(failure.message).toBe(`Cannot start; fix these handlers in ${folder}:\n  - "A.js": its ${fault}`);
+  });
+
   it("stops the start when the folder cannot be read", async () => {
     const failure = await failureOf(loadHandlers(join(folder, "missing"), new Set()));
     expect(failure).toBeInstanceOf(ConfigError);
@@ -94,7 +134,7 @@ describe("createHandlers", () => {
     await files({ "REPORT.js": HANDLER });
     const { handlers } = await createHandlers({ ...config, dataDir: folder, handlersDir: folder }, log);
     const steps = [{ jobType: "REPORT", input: { n: 1 } }];
-    expect(await attemptOf(handlers.get("ENGINE_RUN")!, { steps }, contextOf({ handlers }))).toEqual({
+    expect(await attemptOf(handlers.get("ENGINE_RUN")!.handler, { steps }, contextOf({ handlers }))).toEqual({
       steps: [{ jobType: "REPORT", output: { got: { n: 1 } } }],
     });
   });

@@ -26,7 +26,7 @@ beforeAll(async () => {
   await once(server, "listening");
   host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   process.env["WEBHOOK_HOSTS"] = `hooks.example.com, ${host}`;
-  post = (await loadHandlers(EXAMPLES, new Set())).get("WEBHOOK_POST")!;
+  post = (await loadHandlers(EXAMPLES, new Set())).get("WEBHOOK_POST")!.handler;
 });
 
 afterAll(async () => {
@@ -75,6 +75,16 @@ describe("WEBHOOK_POST", () => {
     const failure = await failureOf(attemptOf(post, { url: `http://${host}/` }, contextOf()));
     expect(failure.permanent).toBe(permanent);
     expect(failure.message).toBe(`${host} answered ${status}: why`);
+  });
+
+  it.each([
+    ["120", 120_000],
+    ["Fri, 01 Jan 2100 00:00:00 GMT", 0],
+    [undefined, 0],
+  ])("comes no sooner than a retry-after of %s asks", async (retryAfter, retryAfterMs) => {
+    respond = (_, response) => response.writeHead(429, { ...(retryAfter && { "retry-after": retryAfter }) }).end();
+    const failure = await failureOf(attemptOf(post, { url: `http://${host}/` }, contextOf()));
+    expect(failure).toMatchObject({ code: "webhook_failed", retryAfterMs });
   });
 
   it("rejects with the signal's reason while the receiver is silent", async () => {

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { type Hints, openHints } from "../../src/database/hints.js";
-import type { Handler } from "../../src/handlers/handler.js";
+import type { Handler, RegisteredHandler } from "../../src/handlers/handler.js";
 import { enqueue, type NewJob } from "../../src/queue/enqueue.js";
 import { type Job, type JobRow, toJob } from "../../src/queue/job.js";
 import type { WorkerIntervals } from "../../src/worker/intervals.js";
 import { startWorker, type Worker, type WorkerOptions } from "../../src/worker/worker.js";
+import { registered } from "../handlers/handler-context.js";
 import { createTenant, createTestDatabase, silent, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
 
@@ -77,12 +78,12 @@ export async function createRig() {
       return id;
     },
     /** Starts a worker. Its hints reach this rig's other workers unless it is given others. */
-    work(handlers: Record<string, Handler>, options: Partial<WorkerOptions> = {}): Worker {
+    work(handlers: Record<string, Handler | RegisteredHandler>, options: Partial<WorkerOptions> = {}): Worker {
       const worker = startWorker({
         database,
         databaseUrl: url,
         hints,
-        handlers: new Map(Object.entries(handlers)),
+        handlers: registered(Object.entries(handlers)),
         log: silent,
         concurrency: 10,
         jobTimeoutMs: 60_000,

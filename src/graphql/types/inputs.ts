@@ -56,7 +56,7 @@ export class CreateJobInputType {
   })
   runAt?: Date | null;
 
-  @Field(() => Int, { nullable: true, description: "Attempts at most, 1–25. Default: 4." })
+  @Field(() => Int, { nullable: true, description: "Attempts at most, 1–25. Default: the job type's own, else 4." })
   maxAttempts?: number | null;
 
   @Field(() => Int, {

@@ -56,12 +56,14 @@ export class JobType {
   @Field(() => Int, { description: "Attempts begun; only grows." })
   attempt!: number;
 
-  @Field(() => Int, { description: "Attempts at most." })
+  @Field(() => Int, {
+    description: "Attempts at most. A default gives way to the job type's own when the first attempt begins.",
+  })
   maxAttempts!: number;
 
   @Field(() => Int, {
     nullable: true,
-    description: "How long an attempt may take, in ms; null: as long as the service's default.",
+    description: "How long an attempt may take, in ms; null: as long as its job type or the service says.",
   })
   timeoutMs!: number | null;
 

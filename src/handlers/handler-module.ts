@@ -1,0 +1,48 @@
+import { inspect } from "node:util";
+import { z } from "zod";
+import { type Handler, MAX_RETRY_DELAY_MS, type RegisteredHandler } from "./handler.js";
+
+const MAX_ATTEMPTS = 25;
+const MAX_TIMEOUT_MS = 7 * 24 * 3_600_000;
+
+const wholeNumber = (min: number, max: number) => {
+  const bound = {
+    error: ({ input }: { input?: unknown }) => `must be a whole number, ${min}–${max}, got ${inspect(input)}`,
+  };
+  return z.int(bound).min(min, bound).max(max, bound);
+};
+
+const backoff = z
+  .strictObject(
+    { firstMs: wholeNumber(0, MAX_RETRY_DELAY_MS), maxMs: wholeNumber(0, MAX_RETRY_DELAY_MS) },
+    "must be {firstMs, maxMs}",
+  )
+  .refine(({ firstMs, maxMs }) => firstMs <= maxMs, "must have a firstMs that is at most its maxMs");
+
+const handlerModule = z.object({
+  default: z.custom<Handler>((value) => typeof value === "function", {
+    error: ({ input }) => `must be a function, got ${input === null ? "null" : typeof input}`,
+  }),
+  maxAttempts: wholeNumber(1, MAX_ATTEMPTS).nullable().default(null),
+  backoff: backoff.nullable().default(null),
+  timeoutMs: wholeNumber(1, MAX_TIMEOUT_MS).nullable().default(null),
+});
+
+/**
+ * Reads what a handler's module exports: the handler as its default, and what else it names for its job type. Exports that
+ * it does not know are the module's own business.
+ * @throws an error that names each export that is out of bounds, and the bound.
+ */
+export function parseHandlerModule(exports: unknown): RegisteredHandler {
+  const parsed = handlerModule.safeParse(exports);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) => `its ${exportName(path)} ${message}`);
+    throw new Error(problems.join("; "));
+  }
+  const { default: handler, ...settings } = parsed.data;
+  return { handler, ...settings };
+}
+
+function exportName([name, ...inside]: readonly PropertyKey[]): string {
+  return name === "default" ? "default export" : `export ${[name, ...inside].map(String).join(".")}`;
+}
