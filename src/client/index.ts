@@ -43,9 +43,14 @@ const LIST = `query List($filter: JobFilter, $first: Int, $after: String, $last:
 
 const NEVER = new AbortController().signal;
 
-/** A client of the service, for browsers and Node: it resumes, and it repeats what can be repeated. */
+/**
+ * A client of the service, for browsers and Node: it resumes, and it repeats what can be repeated.
+ * @throws TypeError for an address that is not http(s)
+ */
 export function createAtlasClient(options: AtlasClientOptions): AtlasClient {
   const url = options.url.replace(/\/+$/, "");
+  // A WebSocket would throw where nobody hears it.
+  if (!/^https?:/.test(url) || !URL.canParse(url)) throw new TypeError(`url must be http(s)://…, got ${options.url}`);
   const { tenantId, token, webSocketImpl = globalThis.WebSocket } = options;
   const requests = new Requests({ url, tenantId, token, fetch: options.fetch ?? globalThis.fetch.bind(globalThis) });
   return {

@@ -142,13 +142,13 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
     const finished = new Promise<End>((resolve) => (finish = resolve));
     const slow = setTimeout(() => finish({ kind: "lost" }), CONNECT_TIMEOUT_MS);
     let lost = false;
+    let socket: WebSocket | undefined;
     const client = createClient({
       url: `${url.replace(/^http/, "ws")}/graphql`,
-      webSocketImpl,
+      webSocketImpl: told(webSocketImpl, (made) => (socket = made)),
       connectionParams: { authorization: `Bearer ${token}`, "x-tenant-id": tenantId },
       retryAttempts: 0,
       keepAlive: PING_MS,
-      connectionAckWaitTimeout: CONNECT_TIMEOUT_MS,
       on: {
         connected: () => {
           onConnected();
@@ -179,7 +179,8 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
     this.ending.signal.removeEventListener("abort", stop);
     clearTimeout(slow);
     unsubscribe();
-    void client.dispose();
+    // Not `dispose`: its promise waits for an acknowledgement, for ever or until it rejects.
+    socket?.close();
     const reconnects = (ended.kind === "lost" || ended.kind === "refused") && !this.ending.signal.aborted;
     if (reconnects && this.state !== null && this.state !== "reconnecting") this.tell("reconnecting");
     return ended;
@@ -214,6 +215,16 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
     this.state = state;
     this.options.onState?.(state);
   }
+}
+
+/** A WebSocket class that tells of each socket as it is made: graphql-ws shows only those that have opened. */
+function told(webSocketImpl: unknown, onMade: (socket: WebSocket) => void): unknown {
+  return class extends (webSocketImpl as typeof WebSocket) {
+    constructor(url: string, protocol: string) {
+      super(url, protocol);
+      onMade(this);
+    }
+  };
 }
 
 /** A connection whose other end is gone without a word answers no ping. */

@@ -119,6 +119,10 @@ describe("enqueue and list", () => {
   });
 });
 
+it.each(["localhost:8787", "ws://localhost", "http://", ""])("does not take %j for an address", (url) => {
+  expect(() => createAtlasClient({ url, tenantId: member.tenantId, token: "x" })).toThrow("url must be http(s)://…");
+});
+
 describe("watch", () => {
   it("sees what happens after it began, also without a cursor", async () => {
     const changes = client.watch({ filter: { status: ["QUEUED"] } });
