@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
-import { loadConfig } from "../config.js";
+import { ConfigError, loadConfig } from "../config.js";
 import { checkRowLevelSecurity } from "../database/check-row-level-security.js";
+import { checkSchema } from "../database/check-schema.js";
 import { Database } from "../database/database.js";
 import { openEmbeddedDatabase } from "../database/embedded/embedded.js";
 import { migrate } from "../database/migrate.js";
@@ -45,6 +46,10 @@ async function main(args: string[]): Promise<number> {
       if (command === migrateCommand) return database;
       // A server of one's own is migrated when its operator says so.
       if (embedded !== null) await migrate(database);
+      const lacking = await checkSchema(database);
+      if (lacking.length > 0) {
+        throw new ConfigError(`The database lacks ${lacking.join(", ")}: run the migrations (npm run cli -- migrate)`);
+      }
       await checkRowLevelSecurity(database);
       return database;
     };

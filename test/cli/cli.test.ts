@@ -30,10 +30,9 @@ const json = async (...args: string[]): Promise<unknown> => JSON.parse((await cl
 
 describe("the command line", () => {
   it("migrates, once", async () => {
+    const made = (await asSuperuser("select name from migrations order by id", own.superuserUrl)) as { name: string }[];
     await asSuperuser("drop schema public cascade; create schema public authorization atlas", own.superuserUrl);
-    expect(await json("migrate")).toEqual({
-      migrated: ["0001-initial", "0002-event-head", "0003-event-head-of-the-login"],
-    });
+    expect(await json("migrate")).toEqual({ migrated: made.map(({ name }) => name) });
     expect(await cli("migrate")).toMatchObject({ code: 0, stdout: "The database is up to date.\n" });
   });
 

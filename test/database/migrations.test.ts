@@ -57,14 +57,14 @@ describe("migrations", () => {
   });
 
   it("run once, however many processes migrate at the same moment", async () => {
+    const made = (await asSuperuser("select name from migrations order by id", own.superuserUrl)) as { name: string }[];
     await asSuperuser(`drop schema public cascade; create schema public authorization atlas`, own.superuserUrl);
     const databases = await Promise.all(
       [1, 2, 3].map(() => Database.connect({ url: own.url, poolSize: 3, log: silent })),
     );
     const ran = await Promise.all(databases.map((database) => migrate(database)));
-    expect(ran.filter((names) => names.length > 0)).toEqual([
-      ["0001-initial", "0002-event-head", "0003-event-head-of-the-login", "0007-job-type-settings"],
-    ]);
+    expect(ran.filter((names) => names.length > 0)).toEqual([made.map(({ name }) => name)]);
+    expect(made[0]).toEqual({ name: "0001-initial" });
     expect(await migrate(own.database)).toEqual([]);
     await Promise.all(databases.map((database) => database.close()));
   });

@@ -20,9 +20,12 @@ export interface Service {
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts `dist/main.js` and waits until it is ready. Its environment is these variables and nothing else. */
-export async function startService(variables: Record<string, string>): Promise<Service> {
-  const child = spawn(process.execPath, ["dist/main.js"], {
+/**
+ * Starts the compiled service and waits until it is ready. Its environment is these variables and nothing else.
+ * @param compiled the folder that of the code; another version's, for one.
+ */
+export async function startService(variables: Record<string, string>, compiled = "dist"): Promise<Service> {
+  const child = spawn(process.execPath, [`${compiled}/main.js`], {
     env: { PATH: process.env["PATH"] ?? "", PORT: "0", JWT_SECRET: SECRET, LOG_LEVEL: "info", ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -10,5 +10,6 @@ export const InstallationEntity = defineEntity({
     positionOffset: p.bigint("bigint").default(0),
     prunedPosition: p.bigint("bigint").default(0),
     cursorKey: p.blob(),
+    oldestCode: p.integer().default(0),
   },
 });
