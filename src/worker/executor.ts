@@ -63,9 +63,14 @@ export class Executor {
   private async run(attempt: Attempt): Promise<Outcome> {
     const timeoutMs = attempt.job.attemptTimeoutMs ?? this.options.jobTimeoutMs;
     const timeout = new StopReason("timeout", `The attempt ran past its timeout of ${timeoutMs} ms`);
+    const endsAt = performance.now() + timeoutMs;
     const timer = setTimeout(() => attempt.stop(timeout), timeoutMs);
     const ended = new AbortController();
-    const handled = this.callHandler(attempt);
+    const handled = this.callHandler(attempt).then((outcome) => {
+      // A handler that blocks the event loop holds the timer up too, and says that it has ended first.
+      const overran = attempt.signal.reason === timeout || performance.now() >= endsAt;
+      return overran && outcome.kind !== "lost" ? outcomeOfStop(timeout) : outcome;
+    });
     try {
       return await Promise.race([handled, this.cutOff(attempt, handled, ended.signal)]);
     } finally {

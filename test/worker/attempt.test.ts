@@ -1,6 +1,8 @@
+import { setImmediate } from "node:timers/promises";
 import { type Handler, type HandlerContext, type Json, PermanentError } from "../../src/handlers/handler.js";
-import { asSuperuser } from "../support/database.js";
-import { createRig, type Rig } from "./rig.js";
+import { cancel } from "../../src/queue/cancel.js";
+import { asSuperuser, SYSTEM } from "../support/database.js";
+import { createRig, type Rig, untilStopped } from "./rig.js";
 
 const REFUSE_SECRETS = `
   create function refuse_secrets() returns trigger language plpgsql as $$
@@ -138,6 +140,46 @@ describe("a handler that throws", () => {
   ])("keeps %s as a code and a message", async (_, thrown, code, message) => {
     const job = await run(() => throwAny(thrown), { maxAttempts: 1 });
     expect(job.error).toMatchObject({ code, message });
+  });
+});
+
+describe("a handler that overruns its timeout", () => {
+  /** Keeps the event loop, so that no timer fires meanwhile. */
+  const block = (ms: number): void => {
+    for (const end = performance.now() + ms; performance.now() < end;);
+  };
+  it.each<[string, Handler]>([
+    ["has blocked the event loop and returns", () => block(400)],
+    [
+      "has blocked the event loop after a wait",
+      async () => {
+        await setImmediate();
+        block(400);
+      },
+    ],
+    ["throws late", () => (block(400), throwAny(new PermanentError("late")))],
+    [
+      "heeds no signal and returns late",
+      async (_, { signal }) => {
+        await untilStopped(signal).catch(() => undefined);
+        return "late";
+      },
+    ],
+  ])("fails when it %s", async (_, handler) => {
+    const job = await run(handler, { timeoutMs: 300 });
+    expect(job).toMatchObject({ status: "queued", attempt: 1, output: null, error: { code: "timeout" } });
+    expect(job.error?.message).toBe("The attempt ran past its timeout of 300 ms");
+  });
+
+  it("is canceled all the same when that was asked for", async () => {
+    const job = await run(
+      async (_, { jobId }) => {
+        await rig.database.transaction(SYSTEM, (tx) => cancel(tx, rig.tenantId, jobId));
+        block(400);
+      },
+      { timeoutMs: 300 },
+    );
+    expect(job).toMatchObject({ status: "canceled", error: null });
   });
 });
 
