@@ -33,6 +33,7 @@ const ENTRIES = [
   "src/database/embedded/watchdog.ts",
   "src/graphql/print-schema.ts",
   "src/worker/beat-thread.ts",
+  "src/worker/worker-thread.ts",
 ];
 
 const anyOf = (paths) => `^src/(${paths.join("|")})(/|[.]tsx?$)`;

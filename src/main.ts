@@ -8,11 +8,10 @@ import { openHints } from "./database/hints.js";
 import { adoptInstallation } from "./database/installation.js";
 import { migrate } from "./database/migrate.js";
 import { prepareDemo } from "./demo.js";
-import { createHandlers } from "./handlers/create-handlers.js";
 import { createLogger, type Logger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createServer } from "./server.js";
-import { startWorker } from "./worker/worker.js";
+import { WorkerHost } from "./worker/worker-host.js";
 
 const SAME_SIGNAL_MS = 1_000;
 
@@ -25,8 +24,8 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
   try {
     const serves = { api: config.role !== "worker", work: config.role !== "api" };
     // Before anything is opened: a handler module that does not load stops the start.
-    const handlers = serves.work ? await createHandlers(config, log) : null;
-    if (handlers !== null) opened.push(() => handlers.close());
+    const worker = serves.work ? await WorkerHost.open(config, log) : null;
+    if (worker !== null) opened.push(() => worker.drain());
 
     const embedded = config.databaseUrl === null ? await openEmbeddedDatabase(config.dataDir, log) : null;
     if (embedded !== null) opened.push(() => embedded.close());
@@ -54,23 +53,10 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     });
     // Before the worker begins anything: a port that is taken stops the start.
     const listening = await server.listen();
-    const worker =
-      handlers === null
-        ? null
-        : startWorker({
-            database,
-            databaseUrl: url,
-            hints,
-            handlers: handlers.handlers,
-            log,
-            concurrency: config.workerConcurrency,
-            jobTimeoutMs: config.jobTimeoutMs,
-            shutdownGraceMs: config.shutdownGraceMs,
-            retentionDays: config.retentionDays,
-          });
+    const workerId = await worker?.work(database, url);
     if (api !== null) metrics.watchFeed(api.tail);
     if (worker !== null) metrics.watchWorker(worker);
-    log.info({ url: listening.url, role: config.role, workerId: worker?.id }, "ready");
+    log.info({ url: listening.url, workerId }, "ready");
     if (embedded !== null && api !== null && !config.production) {
       process.stdout.write(await prepareDemo({ ...api, database, rules, url: listening.url }));
     }
@@ -92,7 +78,7 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
 async function main(): Promise<void> {
   requireNode();
   const config = loadConfig();
-  const log = createLogger(config.logLevel);
+  const log = createLogger(config.logLevel, config.role);
   const die = (err: unknown): void => {
     log.fatal({ err }, "cannot go on");
     process.exit(1);

@@ -38,7 +38,7 @@ async function main(args: string[]): Promise<number> {
     const { json, options } = optionsOf(command, args);
     const config = loadConfig();
     const openDatabase = async (): Promise<Database> => {
-      const log = createLogger("warn");
+      const log = createLogger("warn", "cli");
       const embedded = config.databaseUrl === null ? await openEmbeddedDatabase(config.dataDir, log) : null;
       if (embedded !== null) opened.push(embedded);
       const database = await Database.connect({ url: embedded?.url ?? config.databaseUrl ?? "", poolSize: 2, log });

@@ -59,6 +59,7 @@ class DatabaseHints extends LocalHints {
   private failures = 0;
   private asking: Promise<void> | null = null;
   private readonly unsent = new Set<Hint>();
+  private sentAt = -Infinity;
   private sendTimer: NodeJS.Timeout | null = null;
   private pingTimer: NodeJS.Timeout | null = null;
   private reconnectTimer: NodeJS.Timeout | null = null;
@@ -74,7 +75,8 @@ class DatabaseHints extends LocalHints {
   override send(...hints: Hint[]): void {
     super.send(...hints);
     for (const hint of hints) this.unsent.add(hint);
-    this.sendTimer ??= setTimeout(() => this.flush(), SEND_INTERVAL_MS).unref();
+    const waitMs = Math.max(this.sentAt + SEND_INTERVAL_MS - performance.now(), 0);
+    this.sendTimer ??= setTimeout(() => this.flush(), waitMs).unref();
   }
 
   override async close(): Promise<void> {
@@ -98,6 +100,7 @@ class DatabaseHints extends LocalHints {
     const notify = [...this.unsent].map((hint) => `pg_notify('atlas_${hint}', '')`);
     // Hints that cannot be sent are dropped: the receivers poll.
     this.unsent.clear();
+    this.sentAt = performance.now();
     if (notify.length === 0) return;
     this.ask(`/* hints.send */ select ${notify.join(", ")}`, (error) =>
       this.log.debug({ err: error }, "a hint was not sent"),

@@ -34,7 +34,7 @@ export interface ExecutorOptions {
 }
 
 /** The statuses that an attempt can end in: `queued` for another one. */
-export type EndStatus = Exclude<JobStatus, "running">;
+type EndStatus = Exclude<JobStatus, "running">;
 
 // Data exceptions and exceeded limits: trying the same again cannot succeed.
 const REFUSED_SQLSTATE = /^(22|54)/;

@@ -10,12 +10,13 @@ import { Attempt } from "./attempt.js";
 import { Attempts } from "./attempts.js";
 import { Beat } from "./beat.js";
 import type { BeatenJob } from "./beat-thread.js";
-import { type EndStatus, Executor } from "./executor.js";
+import { Executor } from "./executor.js";
 import { INTERVALS, type WorkerIntervals } from "./intervals.js";
 import { ClaimLoop } from "./loop.js";
 import { Maintenance } from "./maintenance.js";
 import { StopReason } from "./stop-reason.js";
 import { endStrays } from "./strays.js";
+import { WorkerCounts, type WorkerStats } from "./worker-counts.js";
 
 export interface WorkerOptions {
   database: Database;
@@ -30,12 +31,11 @@ export interface WorkerOptions {
   /** How long a drain lets running jobs go on. */
   shutdownGraceMs: number;
   retentionDays: number;
+  /** By default in memory of its own. */
+  counts?: WorkerCounts;
   /** For tests. */
   intervals?: Partial<WorkerIntervals>;
 }
-
-/** Attempts since the start: claimed, by the status they ended in, and lost, whose end was not this worker's to write. */
-export type WorkerStats = Record<"claimed" | "lost" | EndStatus, number>;
 
 /** Starts a worker. It registers itself, claims and maintains the queue from now on, whether the database is there or not. */
 export function startWorker(options: WorkerOptions): Worker {
@@ -45,7 +45,7 @@ export function startWorker(options: WorkerOptions): Worker {
 /** Claims jobs that it has handlers for, never more than it has free slots, and runs them. */
 export class Worker {
   readonly id = randomUUID();
-  readonly stats: WorkerStats = { claimed: 0, lost: 0, queued: 0, completed: 0, failed: 0, canceled: 0 };
+  private readonly counts: WorkerCounts;
   private readonly attempts = new Attempts();
   private readonly over = new AbortController();
   private readonly intervals: WorkerIntervals;
@@ -63,6 +63,7 @@ export class Worker {
     const { database, databaseUrl, hints, handlers, concurrency } = options;
     this.intervals = { ...INTERVALS, ...options.intervals };
     this.settings = settingsOf(handlers);
+    this.counts = options.counts ?? new WorkerCounts();
     this.log = options.log.child({ workerId: this.id });
     const parts = { ...options, intervals: this.intervals, log: this.log };
     this.executor = new Executor({ ...parts, over: this.over.signal });
@@ -84,6 +85,10 @@ export class Worker {
     void this.beat.registered.then(() => this.loop.wake());
     this.maintenance = new Maintenance({ ...parts, unbrokenMs: () => this.beat.unbrokenMs });
     this.stopHints = [hints.on("queued", () => this.loop.wake()), hints.on("canceling", () => this.beat.beatNow())];
+  }
+
+  get stats(): WorkerStats {
+    return this.counts.stats;
   }
 
   /** How many jobs run now. */
@@ -122,18 +127,19 @@ export class Worker {
     );
     // Too late for a worker that has ended, or whose jobs others may have by now: they are rescued, or handed back.
     if (this.over.signal.aborted || this.beat.silent) return 0;
+    // Before the handlers, which may block the event loop from their first step on.
+    this.counts.add("claimed", jobs.length);
+    if (jobs.length > 0) hints.send("events");
     for (const job of jobs) {
       const attempt = new Attempt(job, this.id, this.log);
       void this.attempts.add(attempt, this.execute(attempt)).then(() => this.loop.wake());
     }
-    this.stats.claimed += jobs.length;
-    if (jobs.length > 0) hints.send("events");
     return jobs.length;
   }
 
   private async execute(attempt: Attempt): Promise<void> {
     const status = await this.executor.execute(attempt);
-    this.stats[status ?? "lost"] += 1;
+    this.counts.add(status ?? "lost");
   }
 
   /** Acts on what a beat has brought from the database. */

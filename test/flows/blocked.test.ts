@@ -1,0 +1,127 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createTestDatabase, type TestDatabase } from "../support/database.js";
+import { type Service, serviceMember, startService } from "../support/service.js";
+import type { TestMember } from "../support/api.js";
+import { until } from "../support/until.js";
+
+/** What blocks the event loop waits for the test, not for time: until a file is there. */
+const HANDLERS = {
+  "BLOCK.mjs": `
+    import { existsSync } from "node:fs";
+    export default ({ until }) => {
+      while (!existsSync(until));
+      return "let go";
+    };`,
+  "FOREVER.mjs": "export default () => { for (;;); };",
+  "EXIT.mjs": "export default () => process.exit(3);",
+  "REJECT.mjs": `
+    export default async () => {
+      Promise.reject(new Error("nobody listens"));
+      await new Promise(() => undefined);
+    };`,
+  "QUICK.mjs": "export default () => 'quick';",
+};
+
+let own: TestDatabase;
+let member: TestMember;
+let folder: string;
+let service: Service;
+beforeAll(async () => {
+  own = await createTestDatabase();
+  member = await serviceMember(own);
+  folder = await mkdtemp(join(tmpdir(), "atlas-blocked-"));
+  for (const [name, source] of Object.entries(HANDLERS)) await writeFile(join(folder, name), source);
+  service = await startService({ DATABASE_URL: own.url, DATA_DIR: folder, HANDLERS: folder, ROLE: "all" });
+});
+afterAll(async () => {
+  await service.end("SIGKILL");
+  await own.drop();
+  await rm(folder, { recursive: true });
+});
+
+interface Seen {
+  id: string;
+  status: string;
+  attempt: number;
+  output: unknown;
+  error: { code: string; message: string } | null;
+}
+
+const FIELDS = "id status attempt output error { code message }";
+
+async function ask<T>(query: string, variables: Record<string, unknown>): Promise<T> {
+  const body = JSON.stringify({ query, variables });
+  const response = await fetch(`${service.url}/graphql`, { method: "POST", headers: member.headers, body });
+  return ((await response.json()) as { data: T }).data;
+}
+
+async function create(jobType: string, input: Record<string, unknown> = {}): Promise<string> {
+  const query = `mutation ($input: CreateJobInput!) { createJob(input: $input) { job { id } } }`;
+  const asked = { jobType, ...input };
+  const { createJob } = await ask<{ createJob: { job: Seen } }>(query, { input: asked });
+  return createJob.job.id;
+}
+
+const jobOf = async (id: string): Promise<Seen> =>
+  (await ask<{ job: Seen }>(`query ($id: ID!) { job(id: $id) { ${FIELDS} } }`, { id })).job;
+
+const jobThat = (id: string, fits: (job: Seen) => boolean): Promise<Seen> =>
+  until(async () => [await jobOf(id)].find(fits), { what: `the job's end\n${service.output()}` });
+
+/** The service's lines so far that say this. */
+const lines = (msg: string): Record<string, unknown>[] =>
+  service
+    .output()
+    .split("\n")
+    .filter((line) => line.includes(`"msg":"${msg}`))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+const metric = async (name: string): Promise<string | undefined> =>
+  (await (await fetch(`${service.url}/metrics`)).text()).split("\n").find((line) => line.startsWith(`${name} `));
+
+describe("a handler that blocks the worker's event loop", () => {
+  it("holds up no request, and is named in a warning", async () => {
+    const letGo = join(folder, "let-go");
+    const id = await create("BLOCK", { input: { until: letGo } });
+    await jobThat(id, ({ status }) => status === "RUNNING");
+    const [line] = await until(() =>
+      [lines("a handler blocks the worker's event loop")].find(({ length }) => length > 0),
+    );
+    expect(line).toMatchObject({ level: "warn", role: "all", jobs: [{ jobId: id, jobType: "BLOCK", attempt: 1 }] });
+    expect(line?.["host"]).toEqual(expect.any(String));
+    expect((await fetch(`${service.url}/readyz`)).status).toBe(200);
+    expect(await metric("atlas_worker_running_jobs")).toBe("atlas_worker_running_jobs 1");
+    expect((await jobOf(id)).status).toBe("RUNNING");
+
+    await writeFile(letGo, "");
+    expect(await jobThat(id, ({ status }) => status !== "RUNNING")).toMatchObject({
+      status: "COMPLETED",
+      output: "let go",
+    });
+    await until(() => lines("the worker's event loop turns again").length === 1);
+  });
+
+  it("is ended past its timeout, and the jobs behind it run", async () => {
+    const id = await create("FOREVER", { timeoutMs: 1_000, maxAttempts: 1 });
+    expect(await jobThat(id, ({ status }) => status === "FAILED")).toMatchObject({
+      attempt: 1,
+      error: { code: "timeout" },
+    });
+    const next = await create("QUICK");
+    expect(await jobThat(next, ({ status }) => status === "COMPLETED")).toMatchObject({ output: "quick" });
+  });
+});
+
+it.each([
+  ["ends its thread", "EXIT"],
+  ["leaves a rejection unheard", "REJECT"],
+])("a handler that %s fails its attempt, and the worker goes on", async (_, jobType) => {
+  const id = await create(jobType, { maxAttempts: 1 });
+  expect(await jobThat(id, ({ status }) => status === "FAILED")).toMatchObject({ error: { code: "worker_lost" } });
+  const next = await create("QUICK");
+  expect(await jobThat(next, ({ status }) => status === "COMPLETED")).toMatchObject({ output: "quick" });
+  expect(lines("the worker's thread has ended, and is started again").length).toBeGreaterThan(0);
+  expect(service.child.exitCode).toBeNull();
+});
