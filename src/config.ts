@@ -10,7 +10,7 @@ export type KeySource =
 export interface Config {
   port: number;
   host: string;
-  /** null: the embedded PostgreSQL under `dataDir`. */
+  /** null: the embedded PostgreSQL under `dataDir`; never in production. */
   databaseUrl: string | null;
   /** Absolute path. */
   dataDir: string;
@@ -165,6 +165,14 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (keys.length > 1) problems.push(`${keys.join(" and ")} are set: set one of them`);
   if (keys.length === 0 && set["NODE_ENV"] === "production") {
     problems.push("JWT_SECRET, JWT_JWKS_URL or JWT_PUBLIC_KEY must be set when NODE_ENV=production");
+  }
+  // The embedded database is new and empty where a process finds none: one that means another's would do nothing, and say nothing.
+  if (set["DATABASE_URL"] === undefined && set["NODE_ENV"] === "production") {
+    problems.push("DATABASE_URL must be set when NODE_ENV=production: the embedded database is for development");
+  } else if (set["DATABASE_URL"] === undefined && set["DATA_DIR"] === undefined && (set["ROLE"] ?? "all") !== "all") {
+    problems.push(
+      "DATABASE_URL must be set when ROLE is not all, or DATA_DIR to the folder whose database all roles share",
+    );
   }
   if (!parsed.success || problems.length > 0) {
     throw new ConfigError(

@@ -57,7 +57,7 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     if (api !== null) metrics.watchFeed(api.tail);
     if (worker !== null) metrics.watchWorker(worker);
     log.info({ url: listening.url, workerId }, "ready");
-    if (embedded !== null && api !== null && !config.production) {
+    if (embedded !== null && api !== null) {
       process.stdout.write(await prepareDemo({ ...api, database, rules, url: listening.url }));
     }
 

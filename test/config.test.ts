@@ -81,4 +81,21 @@ describe("loadConfig", () => {
       /JWT_SECRET, JWT_JWKS_URL or JWT_PUBLIC_KEY must be set/,
     );
   });
+
+  it("wants a database of its own in production", () => {
+    const production = { NODE_ENV: "production", JWT_SECRET: "x".repeat(32) };
+    const refusal = "DATABASE_URL must be set when NODE_ENV=production";
+    for (const more of [{}, { ROLE: "api" }, { DATA_DIR: "data" }])
+      expect(() => loadConfig({ ...production, ...more })).toThrow(refusal);
+    expect(() => loadConfig({ NODE_ENV: "production" })).toThrow(/JWT_SECRET.*\n.*DATABASE_URL/);
+    expect(loadConfig({ ...production, DATABASE_URL: "postgres://a@b/c" }).production).toBe(true);
+  });
+
+  it.each(["api", "worker"])("wants a database that another process can share with ROLE=%s", (ROLE) => {
+    expect(() => loadConfig({ ROLE })).toThrow(
+      "DATABASE_URL must be set when ROLE is not all, or DATA_DIR to the folder whose database all roles share",
+    );
+    expect(loadConfig({ ROLE, DATA_DIR: "data" }).databaseUrl).toBeNull();
+    expect(loadConfig({ ROLE, DATABASE_URL: "postgres://a@b/c" }).role).toBe(ROLE);
+  });
 });
