@@ -12,6 +12,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # The optional dependencies are the embedded PostgreSQL and Node itself: the image needs neither.
 RUN npm ci --omit=dev --omit=optional && npm cache clean --force && install -d -o node -g node "$DATA_DIR"
+COPY ensure-built.js ./
 COPY --from=build /app/dist ./dist
 USER node
 EXPOSE 8787
