@@ -5,7 +5,6 @@ import { checkRowLevelSecurity } from "./database/check-row-level-security.js";
 import { Database } from "./database/database.js";
 import { openEmbeddedDatabase } from "./database/embedded/embedded.js";
 import { openHints } from "./database/hints.js";
-import { adoptInstallation } from "./database/installation.js";
 import { migrate } from "./database/migrate.js";
 import { prepareDemo } from "./demo.js";
 import { createLogger, type Logger } from "./log.js";
@@ -36,7 +35,7 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     if (migrated.length > 0) log.info({ migrated }, "the database was migrated");
     const bypass = await checkRowLevelSecurity(database);
     if (bypass !== null && config.production) log.warn(bypass);
-    await adoptInstallation(database);
+    await database.adopt();
     const hints = openHints(config.notify ? url : null, log);
     opened.push(() => hints.close());
 

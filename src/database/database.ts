@@ -4,6 +4,7 @@ import { MikroORM } from "@mikro-orm/postgresql";
 import { CompiledQuery, type Kysely } from "kysely";
 import { AtlasError } from "../errors.js";
 import { ConcurrencyLimit } from "./concurrency-limit.js";
+import { adopt } from "./adopt.js";
 import { RETRY_AFTER_SECONDS, unavailableIfAway } from "./away.js";
 import { ANSWER_TIMEOUT_MS, ormOptions, type DatabaseOptions } from "./orm-options.js";
 
@@ -32,14 +33,20 @@ export interface Transaction {
    * one, also of those that come after a crash of the server. At most the watermark.
    */
   readonly head: bigint;
+  /**
+   * Makes sure that the log has got as far as a position that was given. If it has not, it has lost its end: the transaction is
+   * begun anew, once the positions have been moved past all that were ever given.
+   */
+  readonly requireReached: (position: bigint) => void;
   /** Runs one statement with `$1` parameters and returns its rows, columns as the driver gives them. */
-  query<Row>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
+  readonly query: <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
 }
 
 /** The connection pool and the roles that the service acts in. */
 export class Database {
   /** No tenant ever has more than half of the connections. */
   private readonly shares: ConcurrencyLimit;
+  private adopting: Promise<void> | null = null;
 
   private constructor(
     private readonly orm: MikroORM,
@@ -102,7 +109,8 @@ export class Database {
    * Runs `work` in a READ COMMITTED transaction in the session's role; commits when it returns, rolls back when it
    * throws. Role and tenant are set in a statement of their own, since set in the query itself they come too late
    * for row-level security, and locally, so that a pooled connection carries nothing over. A process that freezes in a
-   * transaction loses it: it would hold back everybody's feed.
+   * transaction loses it: it would hold back everybody's feed. In a database that has failed over, or been restored,
+   * positions are moved before `work` begins.
    * @throws AtlasError `unavailable` when the server is away, or does not answer a statement in time or by the deadline;
    * `rate_limit_exceeded` when too much is waiting for the tenant's share
    */
@@ -111,24 +119,69 @@ export class Database {
     const tenantId = session.role === "worker" ? "" : (session.tenantId ?? "");
     const leave = tenantId === "" ? null : await this.shares.enter(tenantId, goneOf(session));
     try {
-      return await this.orm.em.fork({ clear: true }).transactional(async (em) => {
-        const trx = em.getTransactionContext<Kysely<unknown>>();
-        if (trx === undefined) throw new Error("no transaction context inside transactional()");
-        const query = async <Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
-          (await trx.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
-        const [begun] = await query<{ watermark: string; head: string }>(BEGIN_AS, [
-          this.roleName(session.role),
-          session.role === "api" ? session.tenantId : "",
-          session.role === "feed" ? "" : session.actor,
-          String(this.timeoutMs(session)),
-        ]);
-        return work({ em, query, watermark: BigInt(begun?.watermark ?? 0), head: BigInt(begun?.head ?? 0) });
+      return await this.begin(session, work).catch(async (error: unknown) => {
+        if (!(error instanceof LostLog)) throw error;
+        await this.adopt(error.beyond);
+        return this.begin(session, work);
       });
     } catch (error) {
       throw unavailableIfAway(error);
     } finally {
       leave?.();
     }
+  }
+
+  /**
+   * Moves the positions when the database is not the one that it was. Transactions do so by themselves after a failover; call it
+   * at the start, which alone finds a dump that was restored in another server.
+   * @param beyond a position that was given, which the log has not reached; null: none is known.
+   * @throws AtlasError `unavailable`
+   */
+  async adopt(beyond: bigint | null = null): Promise<void> {
+    await (this.adopting ??= this.adoptOnce(beyond).finally(() => (this.adopting = null)));
+  }
+
+  private async adoptOnce(beyond: bigint | null): Promise<void> {
+    const session = { role: "worker", actor: "system" } as const;
+    const adopted = await this.begin(session, (tx) => adopt(tx.query, beyond), "as it is").catch((error: unknown) => {
+      throw unavailableIfAway(error);
+    });
+    if (adopted === null) return;
+    this.options.log.warn(
+      { keptPosition: adopted.keptPosition.toString(), nextPosition: adopted.nextPosition.toString() },
+      "the database has failed over or been restored: cursors of what it has lost are expired",
+    );
+  }
+
+  /** @param installation whether the transaction may begin in a database that has not been adopted. */
+  private begin<T>(
+    session: Session,
+    work: (tx: Transaction) => Promise<T>,
+    installation: "adopted" | "as it is" = "adopted",
+  ): Promise<T> {
+    return this.orm.em.fork({ clear: true }).transactional(async (em) => {
+      const trx = em.getTransactionContext<Kysely<unknown>>();
+      if (trx === undefined) throw new Error("no transaction context inside transactional()");
+      const query = async <Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
+        (await trx.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
+      const [begun] = await query<Begun>(BEGIN_AS, [
+        this.roleName(session.role),
+        session.role === "api" ? session.tenantId : "",
+        session.role === "feed" ? "" : session.actor,
+        String(this.timeoutMs(session)),
+      ]);
+      if (begun === undefined) throw new Error("the installation table is empty: run the migrations");
+      if (!begun.adopted && installation === "adopted") throw new LostLog(null);
+      return work({
+        em,
+        query,
+        watermark: BigInt(begun.watermark),
+        head: BigInt(begun.head),
+        requireReached(position) {
+          if (position >= BigInt(begun.end)) throw new LostLog(position);
+        },
+      });
+    });
   }
 
   /** How long a statement of the session may take. @throws AtlasError `unavailable` when its deadline has passed. */
@@ -155,8 +208,32 @@ function goneOf(session: Session): AbortSignal | undefined {
 
 const CLOSE_BOUND_MS = 5_000;
 
+/** Thrown in a transaction when the database is not the one that it was, or its log shorter than a position that was given. */
+class LostLog extends Error {
+  override readonly name = "LostLog";
+  /** cannot_connect_now: what it is to whoever meets it twice, such as on a standby. */
+  readonly code = "57P03";
+
+  constructor(readonly beyond: bigint | null) {
+    super("the database has failed over or been restored");
+  }
+}
+
+interface Begun {
+  watermark: string;
+  head: string;
+  end: string;
+  adopted: boolean;
+}
+
+// After a move every place lies past those that were lost, also before the first new event.
 const BEGIN_AS = `/* database.begin */
 select set_config('role', $1, true), set_config('atlas.tenant_id', $2, true), set_config('atlas.actor', $3, true),
   set_config('statement_timeout', $4, true), set_config('idle_in_transaction_session_timeout', $4, true),
-  watermark::text, event_head(watermark)::text as head
-from (select pg_snapshot_xmin(pg_current_snapshot())::text::bigint + position_offset as watermark from installation) now`;
+  watermark::text, greatest(event_head(watermark), position_offset + 1)::text as head, "end"::text,
+  timeline is not distinct from current_timeline() as adopted
+from (
+  select pg_snapshot_xmin(snapshot)::text::bigint + position_offset as watermark,
+    pg_snapshot_xmax(snapshot)::text::bigint + position_offset as "end", position_offset, timeline
+  from installation cross join pg_current_snapshot() snapshot
+) installation`;

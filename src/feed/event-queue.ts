@@ -8,13 +8,21 @@ export class EventQueue {
   closed = false;
   /** An event did not fit since the last `clear`. */
   overflowed = false;
+  /** What was queued last may have been lost by the database. */
+  cutOff = false;
 
   constructor(private readonly capacity: number) {}
 
   push(event: JobEvent): void {
-    if (this.closed || this.overflowed) return;
+    if (this.closed || this.overflowed || this.cutOff) return;
     if (this.events.length >= this.capacity) this.overflowed = true;
     else this.events.push(event);
+    this.wake?.();
+  }
+
+  /** Nothing comes after what is queued. */
+  cut(): void {
+    this.cutOff = true;
     this.wake?.();
   }
 
@@ -24,9 +32,9 @@ export class EventQueue {
     this.overflowed = false;
   }
 
-  /** Everything queued, at least one event unless overflowed; null once closed. */
+  /** Everything queued, at least one event unless overflowed or cut off; null once closed. */
   async take(): Promise<JobEvent[] | null> {
-    while (!this.closed && this.events.length === 0 && !this.overflowed) {
+    while (!this.closed && this.events.length === 0 && !this.overflowed && !this.cutOff) {
       await new Promise<void>((resolve) => (this.wake = resolve));
       this.wake = null;
     }

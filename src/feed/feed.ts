@@ -5,7 +5,7 @@ import type { JobEvent } from "../queue/job-event.js";
 import type { Cursors } from "./cursors.js";
 import { EventQueue } from "./event-queue.js";
 import { comparePositions, type Position, startOf } from "./position.js";
-import { readEvents, readPrunedPosition } from "./read-events.js";
+import { readEvents, readGap } from "./read-events.js";
 import type { Tail } from "./tail.js";
 
 export interface Subscription {
@@ -25,6 +25,7 @@ export interface EventStream extends AsyncIterableIterator<JobEvent, undefined, 
 const QUEUE_CAPACITY = 1_000;
 const REPLAY_BATCH = 500;
 const REPLAY_RETRY_MS = 1_000;
+const RESUME_SECONDS = 1;
 
 /** Serves subscribers: first what they missed, read from the log, then what happens, from the tail. */
 export class Feed {
@@ -38,13 +39,17 @@ export class Feed {
    * Starts a stream of the tenant's events after a cursor. Each event comes at least once, a job's in version order
    * without a hole.
    * @throws AtlasError `invalid_cursor`, `cursor_expired` (with `headCursor`), `unavailable`. The stream itself throws
-   * `slow_consumer` (with `lastCursor`) when the subscriber falls behind by more than its queue holds.
+   * `slow_consumer` (with `lastCursor`) when the subscriber falls behind by more than its queue holds, `unavailable` (with
+   * `lastCursor`) when a failover may have lost what it was sent.
    */
   async subscribe({ tenantId, after, accepts }: Subscription): Promise<EventStream> {
     const from = after === null ? null : this.cursors.readEvent(tenantId, after);
     const queue = new EventQueue(QUEUE_CAPACITY);
-    const detach = await this.tail.attach(tenantId, (event) => {
-      if (accepts(event)) queue.push(event);
+    const detach = await this.tail.attach(tenantId, {
+      event: (event) => {
+        if (accepts(event)) queue.push(event);
+      },
+      lost: () => queue.cut(),
     });
     try {
       const start = await this.startAt(tenantId, from);
@@ -93,6 +98,12 @@ export class Feed {
         last = event;
         yield event;
       }
+      if (queue.cutOff) {
+        throw new AtlasError("unavailable", "The database has failed over; subscribe again after lastCursor", {
+          retryAfterSeconds: RESUME_SECONDS,
+          extensions: { lastCursor: this.cursors.ofEvent(tenantId, last) },
+        });
+      }
       if (queue.overflowed) {
         throw new AtlasError("slow_consumer", "The subscriber fell behind; subscribe again after lastCursor", {
           extensions: { lastCursor: this.cursors.ofEvent(tenantId, last) },
@@ -117,7 +128,7 @@ export class Feed {
 }
 
 /**
- * Reads a tenant's events after a place, or refuses a place that retention has passed, also in the meantime.
+ * Reads a tenant's events after a place, or refuses a place that retention or a failover has cut off, also in the meantime.
  * @throws AtlasError `cursor_expired`
  */
 export async function readUnexpired(
@@ -132,7 +143,7 @@ export async function readUnexpired(
 }
 
 /**
- * Refuses a place in the events that retention has passed.
+ * Refuses a place in the events that retention or a failover has cut off.
  * @throws AtlasError `cursor_expired`, with the `headCursor` from which the transaction's data can be followed
  */
 async function refuseExpired(
@@ -141,11 +152,17 @@ async function refuseExpired(
   tenantId: string,
   from: Position | null,
 ): Promise<void> {
-  if (from === null || from.position > (await readPrunedPosition(tx))) return;
-  throw new AtlasError("cursor_expired", "The cursor is older than the events that are kept", {
+  const gap = from === null ? null : await readGap(tx, from);
+  if (gap === null) return;
+  throw new AtlasError("cursor_expired", GAPS[gap], {
     extensions: { headCursor: cursors.ofEvent(tenantId, startOf(tx.head)) },
   });
 }
+
+const GAPS = {
+  pruned: "The cursor is older than the events that are kept",
+  lost: "The cursor is of a part of the log that a failover has lost",
+};
 
 /** An async generator's own `return` waits for a pending `next`; this one ends what `next` waits for. */
 function streamOf(

@@ -13,7 +13,17 @@ export function comparePositions(a: Position, b: Position): number {
   return a.id === b.id ? 0 : a.id < b.id ? -1 : 1;
 }
 
-/** The place before every event at this position. */
-export function startOf(position: bigint): Position {
-  return { position, id: 0n };
+/**
+ * The place before every event at this position.
+ * @param seen the last position among the data that were read with it: they may be ahead of the watermark. Kept in an id that is
+ * no event's, so that cursors are as they were before it was.
+ */
+export function startOf(position: bigint, seen = 0n): Position {
+  const before = position - 1n;
+  return { position, id: seen > before ? before - seen : 0n };
+}
+
+/** The last position that whoever has this place may have seen anything of. */
+export function reachOf({ position, id }: Position): bigint {
+  return id > 0n ? position : position - 1n - id;
 }

@@ -1,6 +1,6 @@
 import type { Transaction } from "../database/database.js";
 import { type JobEvent, type JobEventRow, toJobEvent } from "../queue/job-event.js";
-import type { Position } from "./position.js";
+import { type Position, reachOf } from "./position.js";
 
 /**
  * Reads events after a place, in order, as far as the transaction's watermark: what is returned is final, and what
@@ -29,10 +29,18 @@ select * from job_events
 where tenant_id = $5 and (position, id) > ($1::bigint, $2::bigint) and position < $3::bigint
 order by position, id limit $4`;
 
-/** The greatest position that retention has removed: a cursor at or before it can no longer be resumed. */
-export async function readPrunedPosition(tx: Transaction): Promise<bigint> {
-  const [row] = await tx.query<{ pruned_position: string }>(
-    "/* feed.pruned */ select pruned_position from installation",
-  );
-  return BigInt(row?.pruned_position ?? 0);
+/**
+ * Why the log cannot be read on from a place: retention has removed what comes after it, or a failover has lost what it has
+ * passed. null: it can. Positions that the log has not reached yet are lost, too.
+ */
+export async function readGap(tx: Transaction, place: Position): Promise<"pruned" | "lost" | null> {
+  const reach = reachOf(place);
+  tx.requireReached(reach);
+  const [row] = await tx.query<{ pruned: boolean; lost: boolean }>(GAP, [place.position.toString(), reach.toString()]);
+  return row?.lost === true ? "lost" : row?.pruned === true ? "pruned" : null;
 }
+
+const GAP = `/* feed.gap */
+select pruned_position >= $1::bigint as pruned,
+  exists (select from lost_positions where kept_position < $2::bigint and next_position > $2::bigint) as lost
+from installation`;

@@ -4,18 +4,26 @@ import type { Hints } from "../database/hints.js";
 import type { Logger } from "../log.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { type Position, startOf } from "./position.js";
-import { readEvents } from "./read-events.js";
+import { readEvents, readGap } from "./read-events.js";
 
 const BATCH = 1000;
 const POLL_MS = 1_000;
 const RETRY_MAX_MS = 5_000;
+
+/** What a subscriber is told of its tenant's events. */
+export interface TailListener {
+  /** Each new one, in order. */
+  event: (event: JobEvent) => void;
+  /** A failover may have lost events that were passed on; no further ones come. */
+  lost: () => void;
+}
 
 /**
  * The process's one reader of new events. It reads while somebody listens: at a hint, after a batch that had rows, and
  * each second.
  */
 export class Tail {
-  private readonly listeners = new Map<string, Set<(event: JobEvent) => void>>();
+  private readonly listeners = new Map<string, Set<TailListener>>();
   private head: Position | null = null;
   private ready = Promise.withResolvers<void>();
   private running: Promise<void> | null = null;
@@ -36,11 +44,11 @@ export class Tail {
   }
 
   /**
-   * Calls `listener` for each new event of the tenant, in order. Every event that a transaction
-   * begun after this resolves cannot see is passed on.
+   * Tells `listener` of each new event of the tenant. Every event that a transaction begun after this resolves cannot see is
+   * passed on.
    * @returns what detaches the listener.
    */
-  async attach(tenantId: string, listener: (event: JobEvent) => void): Promise<() => void> {
+  async attach(tenantId: string, listener: TailListener): Promise<() => void> {
     const listeners = this.listeners.get(tenantId) ?? new Set();
     this.listeners.set(tenantId, listeners.add(listener));
     if (this.running === null && !this.closed) {
@@ -92,15 +100,27 @@ export class Tail {
 
   private async read(): Promise<number> {
     const { head } = this;
-    const { events, start } = await this.database.transaction({ role: "feed" }, async (tx) => ({
-      events: head === null ? [] : await readEvents(tx, { after: head, tenantId: null, limit: BATCH }),
-      start: startOf(tx.head),
-    }));
+    const { events, start, lost } = await this.database.transaction({ role: "feed" }, async (tx) => {
+      const found = { events: [] as JobEvent[], start: startOf(tx.head), lost: false };
+      if (head === null) return found;
+      found.events = await readEvents(tx, { after: head, tenantId: null, limit: BATCH });
+      // Looked at after the reading, since each statement has a snapshot of its own: a failover may lie between the two.
+      found.lost = (await readGap(tx, head)) === "lost";
+      return found;
+    });
+    if (lost) {
+      this.log.warn("the database has failed over: live streams end, and resume after what it has kept");
+      this.head = start;
+      for (const listeners of this.listeners.values()) for (const listener of listeners) listener.lost();
+      return 0;
+    }
     const last = events.at(-1);
     if (last !== undefined) this.head = { position: last.position, id: last.id };
     else if (head === null) this.head = start;
     this.ready.resolve();
-    for (const event of events) for (const listener of this.listeners.get(event.tenantId) ?? []) listener(event);
+    for (const event of events) {
+      for (const listener of this.listeners.get(event.tenantId) ?? []) listener.event(event);
+    }
     return events.length;
   }
 

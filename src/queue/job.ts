@@ -43,6 +43,8 @@ export interface Job {
   createdBy: string | null;
   /** Counts the job's events, from 1. */
   version: number;
+  /** Its last event's: see `feed/position.ts`. */
+  position: bigint;
   createdAt: Date;
   /** The latest attempt's start. */
   startedAt: Date | null;
@@ -70,6 +72,7 @@ export interface JobRow {
   worker_id: string | null;
   created_by: string | null;
   version: number;
+  position: string;
   created_at: string;
   started_at: string | null;
   finished_at: string | null;
@@ -104,6 +107,7 @@ export function toJob(row: JobRow): Job {
     workerId: row.worker_id,
     createdBy: row.created_by,
     version: row.version,
+    position: BigInt(row.position),
     createdAt: new Date(row.created_at),
     startedAt: toInstant(row.started_at),
     finishedAt: toInstant(row.finished_at),

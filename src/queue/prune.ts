@@ -40,6 +40,8 @@ with head as materialized (
 ), moved as (
   update installation set pruned_position = greatest(pruned_position, (select max(position) from old))
   where exists (select from old)
+), forgotten as (
+  delete from lost_positions where next_position <= (select pruned_position from installation)
 )
 select count(*)::int as events from old`;
 

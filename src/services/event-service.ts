@@ -148,7 +148,7 @@ export class EventService {
       events,
       hasNextPage: found.length > size,
       hasPreviousPage: after != null,
-      eventCursor: this.cursors.ofEvent(tenantId, startOf(head)),
+      eventCursor: this.cursors.ofEvent(tenantId, startOf(head, found.at(-1)?.position)),
     };
   }
 

@@ -41,7 +41,7 @@ const MAX_FILTER_VALUES = 100;
 /** What a job shows of itself, but for its payload; `checkpoint`, which may be large, is the worker's own. */
 const JOB_FIELDS = [
   "id", "tenantId", "jobType", "status", "priority", "error", "attempt", "maxAttempts", "runAt",
-  "timeoutMs", "cancelRequestedAt", "workerId", "createdBy", "version", "createdAt", "startedAt", "finishedAt",
+  "timeoutMs", "cancelRequestedAt", "workerId", "createdBy", "version", "position", "createdAt", "startedAt", "finishedAt",
   "updatedAt",
 ] as const; // prettier-ignore
 
@@ -76,7 +76,7 @@ export async function readJobPage(
     const { priority, createdAt, id } = cursors.readJob(tenantId, cursor);
     query.andWhere(`(priority, created_at, id) ${operator} (?, ?, ?)`, [priority, createdAt.toISOString(), id]);
   }
-  const rows = (await query.execute("all")) as unknown as Job[];
+  const rows = (await query.execute("all")) as unknown as ReadJob[];
   const asked = rows.slice(0, size).map(toJobView);
   const { jobs, cut } = await withPayloads(tx, tenantId, asked, payloads);
   const more = rows.length > size || cut;
@@ -100,7 +100,7 @@ export async function readJobs(
     .select(JOB_FIELDS)
     .where({ tenantId, id: { $in: [...ids] } })
     .execute("all");
-  const jobs = (rows as unknown as Job[]).map(toJobView);
+  const jobs = (rows as unknown as ReadJob[]).map(toJobView);
   return withPayloads(tx, tenantId, jobs, payloads);
 }
 
@@ -205,6 +205,10 @@ export function checkFilter(
   if (details.length > 0) throw invalidInput(details);
 }
 
-function toJobView(row: Job): Job {
-  return { ...row, error: row.error === null ? null : { ...row.error, occurredAt: new Date(row.error.occurredAt) } };
+/** As the ORM's query builder gives it: big integers are text. */
+type ReadJob = Omit<Job, "position"> & { position: string };
+
+function toJobView(row: ReadJob): Job {
+  const error = row.error === null ? null : { ...row.error, occurredAt: new Date(row.error.occurredAt) };
+  return { ...row, error, position: BigInt(row.position) };
 }

@@ -87,10 +87,10 @@ export class JobService {
    */
   async list(viewer: Viewer, page: PageInput, payloads: PayloadAllowance | null): Promise<ListedJobs> {
     await payloads?.turn();
-    return this.act(viewer, async (tx) => ({
-      ...(await readJobPage(tx, this.cursors, viewer.tenantId, page, payloads)),
-      eventCursor: this.eventCursor(viewer, tx),
-    }));
+    return this.act(viewer, async (tx) => {
+      const found = await readJobPage(tx, this.cursors, viewer.tenantId, page, payloads);
+      return { ...found, eventCursor: this.eventCursor(viewer, tx, found.jobs) };
+    });
   }
 
   /** How much input and output an answer to the viewer may have. */
@@ -121,7 +121,7 @@ export class JobService {
   async get(viewer: Viewer, id: string): Promise<Changed<Job>> {
     const { job, head } = await this.findWhole(viewer, id);
     if (job === null) throw notFound(id);
-    return { value: job, eventCursor: this.cursors.ofEvent(viewer.tenantId, startOf(head)) };
+    return { value: job, eventCursor: this.cursors.ofEvent(viewer.tenantId, startOf(head, job.position)) };
   }
 
   /**
@@ -174,8 +174,8 @@ export class JobService {
   async delete(viewer: Viewer, id: string): Promise<Changed<string>> {
     mayChange(viewer);
     const deleted = await this.act(viewer, async (tx) => {
-      if (await deleteJob(tx, viewer.tenantId, jobId(id)))
-        return { value: id, eventCursor: this.eventCursor(viewer, tx) };
+      const position = await deleteJob(tx, viewer.tenantId, jobId(id));
+      if (position !== null) return { value: id, eventCursor: this.eventCursor(viewer, tx, [{ position }]) };
       await this.present(tx, viewer, id);
       throw new AtlasError("job_running", `Job ${id} is running; cancel it first`);
     });
@@ -249,7 +249,9 @@ export class JobService {
       const value = jobs
         .map(({ idempotencyKey }) => found.get(idempotencyKey ?? ""))
         .filter((job) => job !== undefined);
-      return value.length < jobs.length ? null : { value, eventCursor: this.eventCursor(viewer, tx), replayed: true };
+      return value.length < jobs.length
+        ? null
+        : { value, eventCursor: this.eventCursor(viewer, tx, value), replayed: true };
     });
   }
 
@@ -272,12 +274,10 @@ export class JobService {
       const made = fresh.length === 0 ? [] : await enqueue(tx, member, fresh);
       if (made !== null) {
         const byId = new Map(made.map((job) => [job.id, job]));
-        const value = jobs.map(({ id, idempotencyKey }) => byId.get(id) ?? found.get(idempotencyKey ?? ""));
-        return {
-          value: value.filter((job) => job !== undefined),
-          eventCursor: this.eventCursor(viewer, tx),
-          madeIds: made.map(({ id }) => id),
-        };
+        const value = jobs
+          .map(({ id, idempotencyKey }) => byId.get(id) ?? found.get(idempotencyKey ?? ""))
+          .filter((job) => job !== undefined);
+        return { value, eventCursor: this.eventCursor(viewer, tx, value), madeIds: made.map(({ id }) => id) };
       }
       const { used, retryAfterSeconds } = await readUsage(tx, viewer);
       throw new AtlasError(
@@ -302,7 +302,7 @@ export class JobService {
     mayChange(viewer);
     return this.act(viewer, async (tx) => {
       const value = await change(tx, viewer.tenantId, jobId(id));
-      if (value !== null) return { value, eventCursor: this.eventCursor(viewer, tx) };
+      if (value !== null) return { value, eventCursor: this.eventCursor(viewer, tx, [value]) };
       const { status } = await this.present(tx, viewer, id);
       throw new AtlasError("invalid_transition", `Job ${id} is ${status} and cannot be ${done}`);
     });
@@ -336,9 +336,13 @@ export class JobService {
     return this.database.transaction(sessionOf(viewer), work);
   }
 
-  /** The place of the transaction's start: whatever its snapshot did not have comes after it. */
-  private eventCursor(viewer: Viewer, tx: Transaction): string {
-    return this.cursors.ofEvent(viewer.tenantId, startOf(tx.head));
+  /**
+   * The place of the transaction's start: whatever its snapshot did not have comes after it.
+   * @param shown what goes with the cursor; it may be ahead of that place.
+   */
+  private eventCursor(viewer: Viewer, tx: Transaction, shown: readonly { position: bigint }[]): string {
+    const seen = shown.reduce((last, { position }) => (position > last ? position : last), 0n);
+    return this.cursors.ofEvent(viewer.tenantId, startOf(tx.head, seen));
   }
 }
 

@@ -10,6 +10,7 @@ export interface WorkerIntervals {
   makeDueMs: number;
   rescueMs: number;
   foldMs: number;
+  markCompleteMs: number;
   pruneMs: number;
   /** A handler that ignores its signal for so long is no longer waited for. */
   cutOffMs: number;
@@ -26,6 +27,7 @@ export const INTERVALS: Readonly<WorkerIntervals> = {
   makeDueMs: 1_000,
   rescueMs: 1_000,
   foldMs: 10_000,
+  markCompleteMs: 1_000,
   pruneMs: 60_000,
   cutOffMs: 5_000,
   retryMinMs: 100,

@@ -4,6 +4,7 @@ import type { Hints } from "../database/hints.js";
 import type { Logger } from "../log.js";
 import { foldCounts } from "../queue/fold-counts.js";
 import { makeDue } from "../queue/make-due.js";
+import { markComplete } from "../queue/mark-complete.js";
 import { prune } from "../queue/prune.js";
 import { rescue } from "../queue/rescue.js";
 import type { WorkerIntervals } from "./intervals.js";
@@ -41,6 +42,10 @@ export class Maintenance {
   async stop(): Promise<void> {
     this.stopped.abort();
     await Promise.all(this.loops);
+    // What is dumped after the service has ended is known to be whole. Without it, its last second is not.
+    await this.transact(markComplete).catch((error: unknown) => {
+      this.options.log.debug({ err: error }, "the log's end was not marked");
+    });
   }
 
   private steps(): Step[] {
@@ -78,6 +83,14 @@ export class Maintenance {
         name: "fold_counts",
         everyMs: intervals.foldMs,
         take: () => this.transact(foldCounts),
+      },
+      {
+        name: "mark_complete",
+        everyMs: intervals.markCompleteMs,
+        take: async () => {
+          await this.transact(markComplete);
+          return false;
+        },
       },
       {
         name: "prune",

@@ -1,7 +1,7 @@
 import { EntitySchema } from "@mikro-orm/postgresql";
 import { Database } from "../../src/database/database.js";
 import { entities } from "../../src/database/entities/entities.js";
-import { adoptInstallation, readCursorKey } from "../../src/database/installation.js";
+import { readCursorKey } from "../../src/database/installation.js";
 import { migrate } from "../../src/database/migrate.js";
 import {
   asSuperuser,
@@ -107,7 +107,7 @@ describe("the installation", () => {
   it("raises its position offset past every position kept once it finds itself on another server", async () => {
     const offset = async () =>
       ((await asSuperuser("select position_offset as o from installation", own.superuserUrl)) as { o: string }[])[0]?.o;
-    await adoptInstallation(own.database);
+    await own.database.adopt();
     expect(await offset()).toBe("0");
     // As a dump shows it that was restored into a young server.
     await asSuperuser(
@@ -120,7 +120,7 @@ describe("the installation", () => {
        update installation set system_identifier = 42`,
       own.superuserUrl,
     );
-    await adoptInstallation(own.database);
+    await own.database.adopt();
     expect(await offset()).toBe(String(5_000_000_000n + (1n << 40n)));
     await own.database.transaction(SYSTEM, (tx) => tx.query("update jobs set status = 'canceled'"));
     const [event] = await asSuperuser(

@@ -6,7 +6,6 @@ import pg from "pg";
 import { type EmbeddedDatabase, openEmbeddedDatabase } from "../../dist/database/embedded/embedded.js";
 import { readInstance } from "../../dist/database/embedded/instance.js";
 import { Database } from "../../src/database/database.js";
-import { adoptInstallation } from "../../src/database/installation.js";
 import { migrate } from "../../src/database/migrate.js";
 import { startApi } from "../support/api.js";
 import { createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
@@ -75,7 +74,7 @@ it("keeps cursors and their order when a dump is restored into another, younger 
   await restore(own.superuserUrl, Object.assign(new URL(superuserUrl), { pathname: databaseName }).href);
 
   const database = await Database.connect({ url: other.url, poolSize: 5, log: silent });
-  await adoptInstallation(database);
+  await database.adopt();
   const moved = await startApi({}, { ...own, url: other.url, database });
   const id = randomUUID();
   await database.transaction(SYSTEM, (tx) =>

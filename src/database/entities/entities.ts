@@ -3,6 +3,7 @@ import { InstallationEntity } from "./installation.entity.js";
 import { JobCountEntity } from "./job-count.entity.js";
 import { JobEventEntity } from "./job-event.entity.js";
 import { JobEntity } from "./job.entity.js";
+import { LostPositionsEntity } from "./lost-positions.entity.js";
 import { RateLimitEntity } from "./rate-limit.entity.js";
 import { TenantMemberEntity } from "./tenant-member.entity.js";
 import { TenantEntity } from "./tenant.entity.js";
@@ -18,5 +19,6 @@ export const entities = [
   DailyUsageEntity,
   WorkerEntity,
   InstallationEntity,
+  LostPositionsEntity,
   RateLimitEntity,
 ];

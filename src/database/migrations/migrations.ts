@@ -1,6 +1,7 @@
 import { InitialMigration } from "./0001-initial.js";
 import { EventHeadMigration } from "./0002-event-head.js";
 import { EventHeadOfTheLoginMigration } from "./0003-event-head-of-the-login.js";
+import { LostPositionsMigration } from "./0004-lost-positions.js";
 import { JobTypeSettingsMigration } from "./0007-job-type-settings.js";
 import { OldestCodeMigration } from "./0009-oldest-code.js";
 
@@ -13,6 +14,7 @@ export const migrations = [
   InitialMigration,
   EventHeadMigration,
   EventHeadOfTheLoginMigration,
+  LostPositionsMigration,
   JobTypeSettingsMigration,
   OldestCodeMigration,
 ];
