@@ -86,7 +86,7 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
     app.route("/graphql").get(graphql).post(graphql).all(others);
     const { legacyStatusNames } = config;
     app.use(createJobEventsRoutes({ ...api, legacyStatusNames, closing: closing.signal }));
-    app.use(createJobsRoutes({ ...api, legacyStatusNames, bodies }));
+    app.use(createJobsRoutes({ ...api, legacyStatusNames, bodies, closing: closing.signal }));
     app.use(createMembersRoutes(api));
   }
   app.use(() => {

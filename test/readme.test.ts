@@ -110,6 +110,16 @@ describe("the documentation", () => {
       expect(await readFile(seen, "utf8")).toMatch(/"version":3,.*"status":"COMPLETED"/);
     });
 
+    it("has commands that work: create, wait, print the output; a stream that ends with the job", async () => {
+      const [wait = "", stream = ""] = blocksOf(await readFile("docs/rest.md", "utf8"));
+      const out = await shell(`${blocks[1]} ${wait} ${stream}`);
+      const [job = "", ...events] = out.trimEnd().split("\n");
+      expect(JSON.parse(job)).toMatchObject({ ok: true, job: { status: "completed", output: { rejected: [] } } });
+      expect(events.slice(-6).join("\n")).toMatch(
+        /"status":"completed",.*"output":\{[\s\S]*event: end\ndata: \{"ok":true\}$/,
+      );
+    });
+
     it("has commands that work: tenant, member, token", async () => {
       const out = await shell(blocksOf(tenants).find((block) => block.includes("tenant create")) ?? "false");
       expect(out).toMatch(/^33333333-.*\n44444444-.* is member of 33333333-.* with a starter seat\ney/);

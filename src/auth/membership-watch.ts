@@ -30,7 +30,7 @@ export class MembershipWatch {
     limits: StreamLimits,
     private readonly log: Logger,
   ) {
-    this.limit = new StreamLimit(limits, "sockets and event streams");
+    this.limit = new StreamLimit(limits, "sockets, event streams and waiting requests");
     this.timer = setInterval(() => void this.check(), CHECK_MS).unref();
   }
 

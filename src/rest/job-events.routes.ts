@@ -1,82 +1,82 @@
 import { type Request, type Response, Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
-import type { MembershipEnd, MembershipWatch } from "../auth/membership-watch.js";
-import { AtlasError } from "../errors.js";
+import type { AtlasError, ErrorDetail } from "../errors.js";
 import type { JobStatus } from "../queue/job.js";
 import { invalidInput } from "../services/create-job-input.js";
-import type { ChangeFilter, EventService } from "../services/event-service.js";
+import type { ChangeFilter, ChangeStream, EventService } from "../services/event-service.js";
+import type { JobService } from "../services/job-service.js";
+import { type ChangeToEnd, untilFinished } from "../services/until-finished.js";
 import { asAtlasError, restBody } from "./error-handler.js";
 import { EventStreamWriter } from "./event-stream-writer.js";
 import { statusNamed, STATUS_NAMES, toEventItem } from "./job-representation.js";
+import { type LastingRequestOptions, watchLasting } from "./lasting-request.js";
 import { onlyMethods } from "./only-methods.js";
-import { oneQueryValue, queryValues } from "./query-values.js";
+import { checkQuery, oneQueryValue, queryValues } from "./query-values.js";
 import { leaveEarly, signIn, viewerOf } from "./sign-in.js";
 
-export interface JobEventsRoutesOptions {
+export interface JobEventsRoutesOptions extends LastingRequestOptions {
   events: EventService;
+  jobs: JobService;
   authenticator: Authenticator;
-  memberships: MembershipWatch;
   legacyStatusNames: boolean;
-  /** Fires when the server shuts down: streams end, so that requests can drain. */
-  closing: AbortSignal;
 }
 
-/** What a stream says that ends for its viewer's sake. */
-const ENDS: Record<MembershipEnd, () => AtlasError> = {
-  expired: () => new AtlasError("invalid_token", "The token has expired"),
-  removed: () => new AtlasError("tenant_access_denied", "You are no longer a member of this tenant"),
-};
+const KNOWN = ["after", "until", "job_id", "jobId", "job_type", "jobType", "status"];
 
 /**
  * Server-sent events: every status change of the tenant's jobs, from the same feed as the subscription and with the same
  * guarantees. An event's id is its cursor; `Last-Event-ID`, or `after` in the query, resumes after one.
  */
 export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
-  const { events, authenticator, memberships, legacyStatusNames, closing } = options;
+  const { events, authenticator, legacyStatusNames } = options;
   const router = Router();
   router
     .route("/v1/jobs/events")
     .get(signIn(authenticator), async (request, response) => {
       const viewer = viewerOf(response);
-      // What ends the stream from outside; its reason is what the stream says then.
-      const ending = new AbortController();
-      const unfollow = memberships.follow(viewer, (why) => ending.abort(ENDS[why]()));
-      response.once("close", unfollow);
-      const changes = await events.changes(viewer, filterOf(request), cursorOf(request));
+      checkQuery(request, KNOWN);
+      const filter = filterOf(request);
+      const toEnd = endsWithJobs(request, filter);
+      const { ending, release } = watchLasting(response, options);
+      const changes = await events.changes(viewer, filter, cursorOf(request));
+      const stop = (): void => void changes.return?.();
+      ending.addEventListener("abort", stop);
+      if (ending.aborted) stop();
+      const stream = toEnd === null ? null : await untilFinished(options, viewer, toEnd, changes);
       // The listeners of a reader who has left already would never be called.
       if (response.destroyed) {
         await changes.return?.();
+        return;
+      }
+      // What tells a browser that has seen the end not to come again.
+      if (stream?.over === true && request.get("last-event-id") !== undefined) {
+        response.status(204).end();
         return;
       }
       leaveEarly(response);
       // Behind a body that nobody reads, the connection's end would not be seen.
       request.resume();
       const writer = new EventStreamWriter(response);
-      const end = (): void => {
-        void writer.write(endFrame(asAtlasError(ending.signal.reason), response));
-        void changes.return?.();
+      const write = ({ change, output }: ChangeToEnd, id: boolean): Promise<void> => {
+        const item = { ...toEventItem(change, legacyStatusNames), ...(output !== undefined && { output }) };
+        return writer.write(`${id ? `id: ${change.cursor}\n` : ""}data: ${JSON.stringify(item)}\n\n`);
       };
-      const close = (): void => ending.abort(new AtlasError("unavailable", "The service is shutting down"));
-      closing.addEventListener("abort", close);
-      response.once("close", () => void changes.return?.());
-      // Its id alone, so that a client which loses the connection before the first event resumes here.
-      void writer.write(`retry: ${RECONNECT_MS}\nid: ${changes.startCursor}\n\n`);
       try {
-        ending.signal.addEventListener("abort", end);
-        if (closing.aborted) close();
-        else if (ending.signal.aborted) end();
+        void writer.write(`retry: ${RECONNECT_MS}\n`);
+        // Before the stream's first id: whoever loses the connection between them is told of these again.
+        if (stream !== null) for await (const ended of stream.ended()) await write(ended, false);
+        // Its id alone, so that a client which loses the connection before the first event resumes here.
+        void writer.write(`id: ${changes.startCursor}\n\n`);
         if (request.method === "HEAD") return;
-        for await (const change of changes) {
-          await writer.write(
-            `id: ${change.cursor}\ndata: ${JSON.stringify(toEventItem(change, legacyStatusNames))}\n\n`,
-          );
-        }
+        for await (const one of stream?.coming() ?? shown(changes)) await write(one, true);
+        if (ending.aborted) throw ending.reason;
+        if (stream?.finished() === true) void writer.write(END_OF_JOBS);
       } catch (error) {
         void writer.write(endFrame(asAtlasError(error), response));
-        response.locals["failure"] = error;
+        if (error !== ending.reason) response.locals["failure"] = error;
       } finally {
-        closing.removeEventListener("abort", close);
-        unfollow();
+        release();
+        stop();
         writer.end();
       }
     })
@@ -86,6 +86,12 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
 
 const RECONNECT_MS = 1_000;
 
+const END_OF_JOBS = `event: end\ndata: {"ok":true}\n\n`;
+
+async function* shown(changes: ChangeStream): AsyncGenerator<ChangeToEnd, void> {
+  for await (const change of changes) yield { change };
+}
+
 function endFrame(error: AtlasError, response: Response): string {
   return `event: end\ndata: ${JSON.stringify(restBody(error, String(response.locals["requestId"])))}\n\n`;
 }
@@ -94,6 +100,20 @@ function endFrame(error: AtlasError, response: Response): string {
 function cursorOf(request: Request): string | null {
   const after = oneQueryValue(request, "after");
   return request.get("last-event-id") || after;
+}
+
+/** The jobs with whose end the stream ends; null: it does not. @throws AtlasError `invalid_input` */
+function endsWithJobs(request: Request, { jobId, jobType, status }: ChangeFilter): readonly string[] | null {
+  const until = oneQueryValue(request, "until");
+  if (until === null) return null;
+  const details: ErrorDetail[] = [];
+  if (until !== "finished") details.push({ path: "until", message: "must be finished" });
+  if (jobId == null) details.push({ path: "job_id", message: "must name the jobs with whose end the stream ends" });
+  for (const [path, given] of Object.entries({ job_type: jobType, status })) {
+    if (given != null) details.push({ path, message: "must not be given together with until" });
+  }
+  if (details.length > 0 || jobId == null) throw invalidInput(details);
+  return jobId;
 }
 
 function filterOf(request: Request): ChangeFilter {

@@ -64,6 +64,8 @@ export interface EventItem {
   error: JobError | null;
   actor: Actor;
   occurredAt: Date;
+  /** What the job has put out, on the change that ended it, where a stream ends with its jobs. */
+  output?: unknown;
 }
 
 /** @param legacyStatusNames write `succeeded` for `completed`. */

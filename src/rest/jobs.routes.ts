@@ -1,21 +1,21 @@
 import { type Request, Router } from "express";
 import { isUuid } from "../auth/uuid.js";
-import type { Authenticator } from "../auth/authenticator.js";
 import { invalidInput } from "../services/create-job-input.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { BytePace } from "../services/byte-pace.js";
 import type { JobService } from "../services/job-service.js";
+import { isOver } from "../services/until-finished.js";
 import { statusName, toJobDetail, toJobItem } from "./job-representation.js";
+import { type JobWaitOptions, waitForEnd, waitMsOf } from "./job-wait.js";
 import { jsonBody } from "./json-body.js";
 import { onlyMethods } from "./only-methods.js";
-import { oneQueryValue, queryValues } from "./query-values.js";
+import { checkNoBody, checkQuery, oneQueryValue, queryValues } from "./query-values.js";
 import { signIn, viewerOf } from "./sign-in.js";
 
-export interface JobsRoutesOptions {
+export interface JobsRoutesOptions extends JobWaitOptions {
   /** At which each user sends bodies. */
   bodies: BytePace;
   jobs: JobService;
-  authenticator: Authenticator;
   legacyStatusNames: boolean;
 }
 
@@ -31,7 +31,8 @@ const MAX_USER_ID_CHARACTERS = 200;
  * The legacy API's routes for jobs, thin over the service. To be mounted at the root: each route is a full path, which the
  * metrics show.
  */
-export function createJobsRoutes({ jobs, authenticator, legacyStatusNames, bodies }: JobsRoutesOptions): Router {
+export function createJobsRoutes(options: JobsRoutesOptions): Router {
+  const { jobs, authenticator, legacyStatusNames, bodies } = options;
   const router = Router();
   const signedIn = signIn(authenticator);
 
@@ -66,7 +67,14 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames, bodie
   router
     .route("/v1/jobs/:id")
     .get(signedIn, async (request, response) => {
-      const { value: job, eventCursor } = await jobs.get(viewerOf(response), jobId(request));
+      checkQuery(request, ["wait"]);
+      const [id, waitMs] = [jobId(request), waitMsOf(request)];
+      if (waitMs > 0) {
+        const { value, eventCursor } = await jobs.get(viewerOf(response), id, false);
+        const seen = { id, eventCursor };
+        if (!isOver(value.status) && !(await waitForEnd(options, { request, response }, seen, waitMs))) return;
+      }
+      const { value: job, eventCursor } = await jobs.get(viewerOf(response), id);
       response.set(EVENT_CURSOR, eventCursor).json({ ok: true, job: toJobDetail(job, legacyStatusNames) });
     })
     .delete(signedIn, async (request, response) => {
@@ -78,7 +86,9 @@ export function createJobsRoutes({ jobs, authenticator, legacyStatusNames, bodie
   for (const change of ["cancel", "retry"] as const) {
     router
       .route(`/v1/jobs/:id/${change}`)
-      .post(signedIn, async (request, response) => {
+      .post(signedIn, ...jsonBody(BODY_LIMIT, bodies), async (request, response) => {
+        checkQuery(request, []);
+        checkNoBody(request);
         const { value, eventCursor } = await jobs[change](viewerOf(response), jobId(request));
         const job = toJobDetail(value, legacyStatusNames);
         response.set(EVENT_CURSOR, eventCursor).json({ ok: true, id: job.id, status: job.status, job });

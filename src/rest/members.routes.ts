@@ -2,7 +2,7 @@ import { Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import type { MemberService } from "../services/member-service.js";
 import { onlyMethods } from "./only-methods.js";
-import { oneQueryValue } from "./query-values.js";
+import { checkQuery, oneQueryValue } from "./query-values.js";
 import { signIn, viewerOf } from "./sign-in.js";
 
 export interface MembersRoutesOptions {
@@ -18,6 +18,7 @@ export function createMembersRoutes({ members, authenticator }: MembersRoutesOpt
   router
     .route("/v1/members")
     .get(signIn(authenticator), async (request, response) => {
+      checkQuery(request, ["after"]);
       const viewer = viewerOf(response);
       const page = await members.list(viewer, { first: LIST_SIZE, after: oneQueryValue(request, "after") });
       const items = page.members.map(({ cursor: _cursor, ...member }) => member);

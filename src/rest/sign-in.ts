@@ -1,6 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
-import { credentialsOf } from "../auth/credentials.js";
+import { type Credentials, credentialsOf } from "../auth/credentials.js";
 import type { Asking, Viewer } from "../auth/viewer.js";
 
 /**
@@ -15,20 +15,38 @@ export function signIn(
   return async (request, response, next) => {
     const credentials = credentialsOf(request.headers);
     const inHeader = credentials.tenantIds.some((id) => id.trim() !== "");
-    const asking = response.locals["asking"] as Asking;
-    const { viewer, leave } = await authenticator.enter(
-      inHeader ? credentials : { ...credentials, tenantIds: otherTenantIds(request) },
-      asking,
-    );
-    response.once("close", leave);
-    // Nobody waits for an answer, and nobody would hear of a later close.
-    if (asking.gone?.aborted === true) {
-      leave();
-      return;
-    }
-    Object.assign(response.locals, { viewer, leave });
-    next();
+    const asked = inHeader ? credentials : { ...credentials, tenantIds: otherTenantIds(request) };
+    if (await enter(authenticator, asked, response)) next();
   };
+}
+
+/**
+ * Takes another turn for a request that has left early: who asks is settled anew.
+ * @param lastedMs what it has lasted so far, which does not count for its deadline.
+ * @returns whether anybody still waits for an answer.
+ */
+export async function enterAgain(
+  authenticator: Authenticator,
+  request: Request,
+  response: Response,
+  lastedMs: number,
+): Promise<boolean> {
+  const asking = response.locals["asking"] as Asking;
+  if (asking.deadlineAt !== undefined) asking.deadlineAt += lastedMs;
+  return enter(authenticator, credentialsOf(request.headers), response);
+}
+
+async function enter(authenticator: Authenticator, credentials: Credentials, response: Response): Promise<boolean> {
+  const asking = response.locals["asking"] as Asking;
+  const { viewer, leave } = await authenticator.enter(credentials, asking);
+  response.once("close", leave);
+  // Nobody waits for an answer, and nobody would hear of a later close.
+  if (asking.gone?.aborted === true) {
+    leave();
+    return false;
+  }
+  Object.assign(response.locals, { viewer, leave });
+  return true;
 }
 
 /** Who has signed in. */

@@ -2,11 +2,12 @@ import { sessionOf, type Viewer } from "../auth/viewer.js";
 import type { Database } from "../database/database.js";
 import type { Cursors } from "../feed/cursors.js";
 import { type Feed, readUnexpired } from "../feed/feed.js";
-import { startOf } from "../feed/position.js";
+import { type Position, startOf } from "../feed/position.js";
 import { readEvents } from "../feed/read-events.js";
 import type { JobStatus } from "../queue/job.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { type HistoryPart, readAttemptEvents, readHistories } from "../queue/read-histories.js";
+import { readLastEvents } from "../queue/read-last-events.js";
 import { type JobAttempt, toAttempts } from "./job-attempts.js";
 import { checkFilter, pageSize } from "./job-page.js";
 import { TenantLoader } from "./tenant-loader.js";
@@ -27,6 +28,7 @@ export interface StatusChange extends JobEvent {
 export interface ChangeStream extends AsyncIterableIterator<StatusChange> {
   /** Resumes the stream from its beginning. */
   readonly startCursor: string;
+  readonly startsAfter: Position;
 }
 
 /** Which part of a list of events, oldest first. */
@@ -101,6 +103,7 @@ export class EventService {
       done === true ? { done, value: undefined } : { done: false, value: this.toChange(viewer, value) };
     const changes: ChangeStream = {
       startCursor: this.cursors.ofEvent(viewer.tenantId, stream.startsAfter),
+      startsAfter: stream.startsAfter,
       next: async () => withCursor(await stream.next()),
       return: async () => withCursor((await stream.return?.()) ?? { done: true, value: undefined }),
       [Symbol.asyncIterator]: () => changes,
@@ -150,6 +153,14 @@ export class EventService {
       hasPreviousPage: after != null,
       eventCursor: this.cursors.ofEvent(tenantId, startOf(head, found.at(-1)?.position)),
     };
+  }
+
+  /** Each job's last change so far, in any order; also of a job that is deleted. */
+  async lastChanges(viewer: Viewer, jobIds: readonly string[]): Promise<StatusChange[]> {
+    const events = await this.database.transaction(sessionOf(viewer), (tx) =>
+      readLastEvents(tx, viewer.tenantId, jobIds),
+    );
+    return events.map((event) => this.toChange(viewer, event));
   }
 
   /** A job's last hundred attempts, oldest first. */

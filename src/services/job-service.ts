@@ -113,13 +113,15 @@ export class JobService {
    * @throws AtlasError `invalid_input` for an id that is no UUID
    */
   async find(viewer: Viewer, id: string, payload = true): Promise<Job | null> {
-    if (payload) return (await this.findWhole(viewer, id)).job;
-    return (await this.briefly.load({ tenantId: viewer.tenantId, id: jobId(id) })).job;
+    return (await this.look(viewer, id, payload)).job;
   }
 
-  /** @throws AtlasError `job_not_found`, `invalid_input` */
-  async get(viewer: Viewer, id: string): Promise<Changed<Job>> {
-    const { job, head } = await this.findWhole(viewer, id);
+  /**
+   * @param payload as for `find`.
+   * @throws AtlasError `job_not_found`, `invalid_input`
+   */
+  async get(viewer: Viewer, id: string, payload = true): Promise<Changed<Job>> {
+    const { job, head } = await this.look(viewer, id, payload);
     if (job === null) throw notFound(id);
     return { value: job, eventCursor: this.cursors.ofEvent(viewer.tenantId, startOf(head, job.position)) };
   }
@@ -314,8 +316,9 @@ export class JobService {
     return job;
   }
 
-  private async findWhole(viewer: Viewer, id: string): Promise<FoundJob> {
+  private async look(viewer: Viewer, id: string, payload: boolean): Promise<FoundJob> {
     const key = { tenantId: viewer.tenantId, id: jobId(id) };
+    if (!payload) return this.briefly.load(key);
     await this.pace.turn(viewer.tenantId);
     return this.wholly.load(key);
   }
@@ -382,6 +385,6 @@ function jobId(id: string): string {
   return id.toLowerCase();
 }
 
-function notFound(id: string): AtlasError {
+export function notFound(id: string): AtlasError {
   return new AtlasError("job_not_found", `There is no job ${id}`);
 }

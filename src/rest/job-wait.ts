@@ -1,0 +1,69 @@
+import type { Request, Response } from "express";
+import type { Authenticator } from "../auth/authenticator.js";
+import { invalidInput } from "../services/create-job-input.js";
+import type { EventService } from "../services/event-service.js";
+import { isOver } from "../services/until-finished.js";
+import { type LastingRequestOptions, watchLasting } from "./lasting-request.js";
+import { oneQueryValue } from "./query-values.js";
+import { enterAgain, leaveEarly, viewerOf } from "./sign-in.js";
+
+export interface JobWaitOptions extends LastingRequestOptions {
+  events: EventService;
+  authenticator: Authenticator;
+}
+
+const MAX_WAIT_SECONDS = 60;
+
+/** How long a request wants to wait for a job's end; 0: not at all. @throws AtlasError `invalid_input` */
+export function waitMsOf(request: Request): number {
+  const wait = oneQueryValue(request, "wait") ?? "0";
+  if (!/^\d{1,2}$/.test(wait) || Number(wait) > MAX_WAIT_SECONDS) {
+    throw invalidInput([{ path: "wait", message: `must be a whole number of seconds, 0–${MAX_WAIT_SECONDS}` }]);
+  }
+  return Number(wait) * 1_000;
+}
+
+/**
+ * Waits until a job has ended or is deleted, the time is up, or the service shuts down. Meanwhile the request has neither a
+ * connection of the database nor its user's turn; it takes another one at the end, for the answer.
+ * @param eventCursor of the data that showed the job before its end: what happened since is looked at first.
+ * @returns whether anybody still waits for an answer.
+ * @throws AtlasError `invalid_token`, `tenant_access_denied`, `rate_limit_exceeded`, `unavailable`
+ */
+export async function waitForEnd(
+  options: JobWaitOptions,
+  { request, response }: { request: Request; response: Response },
+  { id, eventCursor }: { id: string; eventCursor: string },
+  waitMs: number,
+): Promise<boolean> {
+  const startedAt = performance.now();
+  const { ending, release } = watchLasting(response, options);
+  const { socket } = request;
+  const silenceMs = socket.timeout ?? 0;
+  // Nothing comes and nothing goes while it waits.
+  socket.setTimeout(silenceMs + waitMs);
+  // Behind a body that nobody reads, the connection's end would not be seen.
+  request.resume();
+  const enough = AbortSignal.any([ending, AbortSignal.timeout(waitMs)]);
+  const up = new Promise<void>((resolve) => {
+    if (enough.aborted) resolve();
+    enough.addEventListener("abort", () => resolve());
+  });
+  const untilEnd = async (): Promise<void> => {
+    const changes = await options.events.changes(viewerOf(response), { jobId: [id] }, eventCursor);
+    leaveEarly(response);
+    void up.then(() => changes.return?.());
+    for await (const { status } of changes) if (isOver(status)) return;
+  };
+  try {
+    // The feed waits for a database that is away; the client waits for so long only.
+    await Promise.race([untilEnd(), up]);
+  } finally {
+    release();
+    leaveEarly(response);
+    socket.setTimeout(silenceMs);
+  }
+  if (response.destroyed) return false;
+  if (ending.aborted && !options.closing.aborted) throw ending.reason;
+  return enterAgain(options.authenticator, request, response, performance.now() - startedAt);
+}

@@ -1,0 +1,45 @@
+import type { Response } from "express";
+import type { MembershipEnd, MembershipWatch } from "../auth/membership-watch.js";
+import { AtlasError } from "../errors.js";
+import { viewerOf } from "./sign-in.js";
+
+/** What may end a request that lasts. */
+export interface LastingRequestOptions {
+  memberships: MembershipWatch;
+  /** Fires when the server shuts down, so that requests can drain. */
+  closing: AbortSignal;
+}
+
+const ENDS: Record<MembershipEnd, () => AtlasError> = {
+  expired: () => new AtlasError("invalid_token", "The token has expired"),
+  removed: () => new AtlasError("tenant_access_denied", "You are no longer a member of this tenant"),
+};
+
+/**
+ * Counts a request among those of its viewer that last, and says when it must end: its token expires, its member leaves
+ * the tenant, the service shuts down, or its client has left, which nobody is there to be told.
+ * @returns a signal whose reason is the AtlasError to tell, and what ends the watch, for a request that ends by itself.
+ * @throws AtlasError `invalid_token`, `rate_limit_exceeded`
+ */
+export function watchLasting(
+  response: Response,
+  { memberships, closing }: LastingRequestOptions,
+): { ending: AbortSignal; release: () => void } {
+  const ending = new AbortController();
+  const unfollow = memberships.follow(viewerOf(response), (why) => ending.abort(ENDS[why]()));
+  const close = (): void => ending.abort(new AtlasError("unavailable", "The service is shutting down"));
+  const release = (): void => {
+    unfollow();
+    closing.removeEventListener("abort", close);
+  };
+  const leave = (): void => {
+    release();
+    ending.abort(new AtlasError("unavailable", "The client has left"));
+  };
+  closing.addEventListener("abort", close);
+  response.once("close", leave);
+  // Of what has happened already nobody would be told.
+  if (response.destroyed) leave();
+  else if (closing.aborted) close();
+  return { ending: ending.signal, release };
+}
