@@ -1,5 +1,13 @@
 import { z } from "zod";
-import { type Handler, type Json, type JsonObject, PermanentError, MAX_OUTPUT_BYTES } from "./handler.js";
+import {
+  type Handler,
+  type Json,
+  type JsonObject,
+  MAX_OUTPUT_BYTES,
+  PermanentError,
+  RetryError,
+  UNKNOWN_JOB_TYPE,
+} from "./handler.js";
 
 /** The job type of an engine run. */
 export const ENGINE_RUN = "ENGINE_RUN";
@@ -71,7 +79,7 @@ export function createEngineRun(hasHandler: (jobType: string) => boolean): Handl
   };
 }
 
-/** @throws {PermanentError} naming each step that cannot run. */
+/** @throws {PermanentError} naming each step that cannot run; {RetryError} naming those that another worker may be able to run. */
 function parseSteps(input: JsonObject, hasHandler: (jobType: string) => boolean): Step[] {
   const parsed = engineRun.safeParse(input);
   if (!parsed.success) {
@@ -84,9 +92,9 @@ function parseSteps(input: JsonObject, hasHandler: (jobType: string) => boolean)
   );
   if (nested.length > 0) throw new PermanentError(nested.join("; "), "invalid_input");
   const unknown = todo.flatMap(({ jobType }, index) =>
-    hasHandler(jobType) ? [] : [`steps[${index}].jobType has no handler: ${jobType}`],
+    hasHandler(jobType) ? [] : [`steps[${index}].jobType has no handler in this worker: ${jobType}`],
   );
-  if (unknown.length > 0) throw new PermanentError(unknown.join("; "), "unknown_job_type");
+  if (unknown.length > 0) throw new RetryError(unknown.join("; "), 0, UNKNOWN_JOB_TYPE);
   return todo;
 }
 

@@ -4,6 +4,12 @@ import type { Logger } from "../log.js";
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
+/**
+ * The code of an error which says that this worker has no handler for what the job holds. Another may, as a newer version's during an
+ * upgrade: the job is handed back for later, and the attempt not held against it.
+ */
+export const UNKNOWN_JOB_TYPE = "unknown_job_type";
+
 /** A wait for another attempt is at most this long, whoever asks for it. */
 export const MAX_RETRY_DELAY_MS = 24 * 3_600_000;
 
@@ -41,7 +47,7 @@ export interface HandlerContext {
    * @param step numbers the work, so that a resumed job names it alike; by default the calls of this attempt, from 1.
    * @param progress keeps the inner handler's checkpoint, for instance inside this one's; without it, an inner handler that
    * keeps one fails for good.
-   * @throws {PermanentError} if no handler is registered for that type.
+   * @throws {RetryError} `unknown_job_type` if no handler is registered for that type in this worker.
    */
   run(jobType: string, input: JsonObject, step?: number, progress?: Progress): Promise<Json>;
 }

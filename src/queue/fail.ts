@@ -8,6 +8,8 @@ export interface Failure {
   message: string;
   /** Another attempt cannot succeed. */
   permanent: boolean;
+  /** The attempt is not held against the job, which has one more. Default: false. */
+  spared?: boolean;
   /** Until the next attempt, if there is one. */
   retryDelayMs: number;
 }
@@ -24,15 +26,18 @@ export async function fail(tx: Transaction, held: HeldJob, failure: Failure): Pr
     failure.message,
     failure.permanent,
     failure.retryDelayMs,
+    failure.spared ?? false,
   ]);
   return row?.status ?? null;
 }
 
+// As on a release, max_attempts grows for an attempt that is spared.
 const FAIL = `/* queue.fail */
 update jobs set
+  max_attempts = max_attempts + $9::boolean::int,
   status = case
     when cancel_requested_at is not null then 'canceled'
-    when $7::boolean or attempt >= max_attempts then 'failed'
+    when $7::boolean or attempt >= max_attempts + $9::boolean::int then 'failed'
     else 'queued'
   end,
   error = case
@@ -40,7 +45,7 @@ update jobs set
     else jsonb_build_object('code', $5::text, 'message', $6::text, 'attempt', attempt, 'occurredAt', clock_timestamp())
   end,
   run_at = case
-    when cancel_requested_at is not null or $7::boolean or attempt >= max_attempts then run_at
+    when cancel_requested_at is not null or $7::boolean or attempt >= max_attempts + $9::boolean::int then run_at
     else clock_timestamp() + $8::int * interval '1 millisecond'
   end
 where ${FENCE}

@@ -2,6 +2,12 @@ const DEFAULT_FIRST_MS = 10_000;
 const DEFAULT_MAX_MS = 3_600_000;
 const JITTER = 0.1;
 
+/**
+ * Of a job that waits for a worker which has a handler for it: tried again after 10 s, 20 s … 10 min, for about a day. Then it
+ * fails, since the type may be mistyped.
+ */
+export const HANDED_BACK = { backoff: { firstMs: 10_000, maxMs: 600_000 }, maxAttempts: 150 } as const;
+
 /** What decides how long a failed attempt waits for the next one. */
 export interface RetryWait {
   /** The attempt that failed, from 1. */

@@ -5,6 +5,8 @@ import {
   type Json,
   PermanentError,
   type Progress,
+  RetryError,
+  UNKNOWN_JOB_TYPE,
 } from "../handlers/handler.js";
 import type { Attempt } from "./attempt.js";
 import { storable } from "./storable.js";
@@ -45,11 +47,11 @@ export function contextOf(
   });
 }
 
-/** @throws {PermanentError} `unknown_job_type` */
+/** @throws {RetryError} `unknown_job_type` */
 export function handlerOf(handlers: Handlers, jobType: string): Handler {
   const registered = handlers.get(jobType);
   if (registered === undefined)
-    throw new PermanentError(`There is no handler for the job type ${jobType}`, "unknown_job_type");
+    throw new RetryError(`This worker has no handler for the job type ${jobType}`, 0, UNKNOWN_JOB_TYPE);
   return registered.handler;
 }
 

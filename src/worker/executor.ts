@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database, Transaction } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
-import type { Handlers, JsonObject } from "../handlers/handler.js";
+import { type Handlers, type JsonObject, UNKNOWN_JOB_TYPE } from "../handlers/handler.js";
 import { checkpoint } from "../queue/checkpoint.js";
 import { complete } from "../queue/complete.js";
-import { fail } from "../queue/fail.js";
+import { fail, type Failure } from "../queue/fail.js";
 import type { Job, JobStatus } from "../queue/job.js";
 import { release } from "../queue/release.js";
-import { retryDelayMs } from "../queue/retry-policy.js";
+import { HANDED_BACK, retryDelayMs } from "../queue/retry-policy.js";
 import type { Attempt } from "./attempt.js";
 import { contextOf, handlerOf } from "./context.js";
 import type { WorkerIntervals } from "./intervals.js";
@@ -53,9 +53,14 @@ export class Executor {
     const status = await this.settle(attempt, outcome);
     const durationMs = Math.round(performance.now() - startedAt);
     const { kind, ...detail } = outcome;
-    attempt.log.info(
+    const handedBack = isHandedBack(outcome) && status === "queued";
+    attempt.log[handedBack ? "warn" : "info"](
       { outcome: kind, status, durationMs, ...(kind === "failed" && detail) },
-      status === null ? "the attempt was lost, nothing is changed" : "the attempt has ended",
+      status === null
+        ? "the attempt was lost, nothing is changed"
+        : handedBack
+          ? "the attempt has ended: the job waits for a worker that has the handler"
+          : "the attempt has ended",
     );
     return status;
   }
@@ -123,7 +128,7 @@ export class Executor {
     const status = await this.transact(attempt, (tx) => {
       if (ending.kind === "completed") return complete(tx, held, ending.output);
       if (ending.kind === "released") return release(tx, held);
-      return fail(tx, held, { ...ending, retryDelayMs: this.retryDelayMs(attempt.job, ending) });
+      return fail(tx, held, this.failureOf(attempt.job, ending));
     });
     if (status !== null) this.options.hints.send("events");
     // A failed attempt's next one is not due yet.
@@ -131,14 +136,28 @@ export class Executor {
     return status as EndStatus | null;
   }
 
-  private retryDelayMs({ jobType, attempt }: Job, { retryAfterMs }: FailedOutcome): number {
-    const backoff = this.options.handlers.get(jobType)?.backoff ?? null;
-    return retryDelayMs({ attempt, backoff, retryAfterMs });
+  private failureOf({ jobType, attempt }: Job, ending: FailedOutcome): Failure {
+    const { code, message, retryAfterMs } = ending;
+    const handedBack = isHandedBack(ending);
+    const spared = handedBack && attempt < HANDED_BACK.maxAttempts;
+    const backoff = handedBack ? HANDED_BACK.backoff : (this.options.handlers.get(jobType)?.backoff ?? null);
+    return {
+      code,
+      message,
+      permanent: ending.permanent || (handedBack && !spared),
+      spared,
+      retryDelayMs: retryDelayMs({ attempt, backoff, retryAfterMs }),
+    };
   }
 
   private transact<T>({ held }: Attempt, work: (tx: Transaction) => Promise<T>): Promise<T> {
     return this.options.database.transaction({ role: "worker", actor: `worker:${held.workerId}` }, work);
   }
+}
+
+/** Whether another worker may be able to do what this one could not. */
+function isHandedBack(outcome: Outcome): boolean {
+  return outcome.kind === "failed" && outcome.code === UNKNOWN_JOB_TYPE && !outcome.permanent;
 }
 
 function isRefusal(error: unknown): error is Error {

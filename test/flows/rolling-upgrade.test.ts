@@ -57,7 +57,7 @@ async function work(through: Service, watched: Service, after: string, jobTypes:
   for (const jobType of jobTypes)
     ids.add((await clientOf(through).enqueue({ jobType, input: { to: "a@example.com" } })).job.id);
   const versions = new Map<string, number>();
-  for await (const change of clientOf(watched).watch({ after })) {
+  for await (const change of clientOf(watched).watch({ after, filter: { jobType: [...jobTypes] } })) {
     // A job of an earlier call would mean that a cursor of the other version led back, a version left out that it led on.
     expect(ids).toContain(change.jobId);
     expect(change.version).toBe((versions.get(change.jobId) ?? 0) + 1);
@@ -80,14 +80,19 @@ describe("a rolling upgrade", () => {
     expect(await migrated()).toBe(1);
     // The old worker works on the new schema, and what only a new one can do waits.
     const { job } = await clientOf(newApi).enqueue({ jobType: "LATER" });
+    const steps = ["EMAIL_SEND", "LATER"].map((jobType) => ({ jobType, input: { to: "a@example.com" } }));
+    const { job: run } = await clientOf(newApi).enqueue({ jobType: "ENGINE_RUN", input: { steps } });
+    await until(async () => (await codeOf(run.id)) === "unknown_job_type");
     cursor = (await clientOf(newApi).list()).eventCursor;
     cursor = await work(newApi, oldApi, cursor, mails);
     cursor = await work(oldApi, newApi, cursor, mails);
-    expect(await statusOf(job.id)).toBe("queued");
+    expect(await Promise.all([job, run].map(({ id }) => statusOf(id)))).toEqual(["queued", "queued"]);
 
     const newWorker = await start("worker", next);
     await until(async () => (await statusOf(job.id)) === "completed");
     expect(await oldWorker.end("SIGTERM")).toBe(0);
+    // The old worker may have had it twice by now.
+    await until(async () => (await statusOf(run.id)) === "completed", { boundMs: 40_000 });
     cursor = (await clientOf(oldApi).list()).eventCursor;
     cursor = await work(oldApi, newApi, cursor, mails);
 
@@ -108,6 +113,14 @@ describe("a rolling upgrade", () => {
     expect((await fetch(`${newest.url}/readyz`)).status).toBe(200);
   });
 });
+
+async function codeOf(id: string): Promise<unknown> {
+  const [row] = (await asSuperuser(
+    `select error ->> 'code' as code from jobs where id = '${id}'`,
+    own.superuserUrl,
+  )) as { code: string }[];
+  return row?.code;
+}
 
 async function statusOf(id: string): Promise<unknown> {
   const [row] = (await asSuperuser(`select status from jobs where id = '${id}'`, own.superuserUrl)) as {

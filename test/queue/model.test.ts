@@ -190,7 +190,7 @@ const claimSome = fc
 const endAttempt = fc
   .record({
     index: fc.nat(),
-    end: fc.constantFrom("complete", "complete", "fail", "fail for good", "release"),
+    end: fc.constantFrom("complete", "complete", "fail", "fail for good", "fail, spared", "release"),
     waitHours: fc.constantFrom(0, 1),
   })
   .map(({ index, end, waitHours }) =>
@@ -202,8 +202,8 @@ const endAttempt = fc
         const status = await act(real, (tx) => {
           if (end === "complete") return complete(tx, held, "done");
           if (end === "release") return release(tx, held);
-          const permanent = end === "fail for good";
-          return fail(tx, held, { code: "boom", message: "boom", permanent, retryDelayMs: waitHours * HOUR_MS });
+          const failure = { permanent: end === "fail for good", spared: end === "fail, spared" };
+          return fail(tx, held, { code: "boom", message: "boom", ...failure, retryDelayMs: waitHours * HOUR_MS });
         });
         const present = model.jobs.includes(job);
         if (!present || job.status !== "running" || job.worker !== worker || job.attempt !== attempt) {
@@ -221,6 +221,7 @@ const endAttempt = fc
           job.maxAttempts += 1;
           job.waitHours = 0;
         } else {
+          if (end === "fail, spared") job.maxAttempts += 1;
           endBadly(job, "boom", end === "fail for good", waitHours, true);
         }
         expect(status).toBe(job.status);

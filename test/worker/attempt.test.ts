@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { type Handler, type HandlerContext, type Json, PermanentError } from "../../src/handlers/handler.js";
 import { cancel } from "../../src/queue/cancel.js";
+import { HANDED_BACK, retryDelayMs } from "../../src/queue/retry-policy.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
 import { createRig, type Rig, untilStopped } from "./rig.js";
 
@@ -241,8 +242,32 @@ describe("a handler's context", () => {
     await worker.drain();
   });
 
-  it("fails for good when it asks for a handler that is not there", async () => {
-    const job = await run((_, context) => context.run("NOBODY", {}));
-    expect(job).toMatchObject({ status: "failed", error: { code: "unknown_job_type" } });
+  it("is handed back when it asks for a handler that is not there, and its attempt is not held against it", async () => {
+    const job = await run((_, context) => context.run("NOBODY", {}), { maxAttempts: 1 });
+    expect(job).toMatchObject({
+      status: "queued",
+      attempt: 1,
+      maxAttempts: 2,
+      error: { code: "unknown_job_type", message: "This worker has no handler for the job type NOBODY" },
+    });
+    expect(job.runAt.getTime() - Date.now()).toBeGreaterThan(5_000);
+  });
+
+  it("fails once it has waited for a handler for about a day: 150 times, at most 10 minutes apart", async () => {
+    const waits = Array.from({ length: 149 }, (_, n) =>
+      retryDelayMs({ ...HANDED_BACK, attempt: n + 1, retryAfterMs: null }, 0),
+    );
+    expect(Math.max(...waits)).toBeLessThanOrEqual(600_000);
+    expect(waits.reduce((sum, ms) => sum + ms)).toBeGreaterThan(21 * 3_600_000);
+    handle = (_, context) => context.run("NOBODY", {});
+    const id = await rig.enqueue("RUN", { runAt: new Date(Date.now() + 60_000) });
+    await rig.rows("update jobs set attempt = 148, max_attempts = 149, run_at = now() where id = $1", [id]);
+    await rig.jobThat(id, "is handed back", ({ attempt, status }) => attempt === 149 && status === "queued");
+    await rig.rows("update jobs set run_at = now() where id = $1", [id]);
+    expect(await rig.finished(id)).toMatchObject({
+      status: "failed",
+      attempt: 150,
+      error: { code: "unknown_job_type" },
+    });
   });
 });
