@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../config.js";
 import type { Logger } from "../log.js";
-import { createEmailSend } from "./email-send.handler.js";
+import { createEmailSend, EMAIL_SEND_SETTINGS } from "./email-send.handler.js";
 import { createEngineRun, ENGINE_RUN } from "./engine-run.handler.js";
 import type { Handlers, RegisteredHandler } from "./handler.js";
 import { parseHandlerModule } from "./handler-module.js";
@@ -27,7 +27,7 @@ export async function createHandlers(
   const outbox = join(config.dataDir, "outbox");
   const mailer = config.smtpUrl === null ? createOutboxMailer(outbox) : createSmtpMailer(config.smtpUrl);
   const handlers: Map<string, RegisteredHandler> = new Map([
-    ["EMAIL_SEND", parseHandlerModule({ default: createEmailSend(mailer, config.emailFrom) })],
+    ["EMAIL_SEND", parseHandlerModule({ default: createEmailSend(mailer, config.emailFrom), ...EMAIL_SEND_SETTINGS })],
     [ENGINE_RUN, parseHandlerModule({ default: createEngineRun((jobType): boolean => handlers.has(jobType)) })],
   ]);
   if (config.handlersDir !== null) {

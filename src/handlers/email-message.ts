@@ -1,8 +1,10 @@
+import { domainToASCII, domainToUnicode } from "node:url";
 import addressparser from "nodemailer/lib/addressparser";
+import { encodeWord } from "nodemailer/lib/mime-funcs";
 import { z } from "zod";
 import { type JsonObject, PermanentError } from "./handler.js";
 
-/** A mail address and the name shown with it; empty: none. */
+/** A mail address, its domain in ASCII where its local part is, and the name shown with it; empty: none. */
 interface Mailbox {
   name: string;
   address: string;
@@ -29,6 +31,11 @@ const MAX_SUBJECT_CHARACTERS = 998;
 const ATOM = "[\\w!#$%&'*+/=?^`{|}~\\-\\P{ASCII}]+";
 const LABEL = "[\\p{L}\\p{M}\\p{N}](?:[\\p{L}\\p{M}\\p{N}\\-]{0,61}[\\p{L}\\p{M}\\p{N}])?";
 const ADDRESS = new RegExp(`^(?=.{1,64}@)${ATOM}(?:\\.${ATOM})*@(?=.{1,255}$)${LABEL}(?:\\.${LABEL})*$`, "u");
+const DNS_NAME = /^(?=.{1,255}$)[^.]{1,63}(?:\.[^.]{1,63})*$/;
+// A header is folded between words, and a line has at most 998 octets (RFC 5322 2.1.1), "Subject: " and "=?UTF-8?Q?" too.
+// A line that is folded among many spaces would hold nothing else, and may be read as the headers' end.
+const UNFOLDABLE = /[^ ]{900}| {60}/;
+const ENCODED_WORD_OCTETS = 52;
 const INVISIBLE = /[\p{C}\p{Z}]/u;
 const CONTROL = /\p{Cc}/u;
 
@@ -40,7 +47,8 @@ const headerText = text
   .max(MAX_SUBJECT_CHARACTERS, {
     error: ({ input }) => `must be at most ${MAX_SUBJECT_CHARACTERS} characters, got ${(input as string).length}`,
   })
-  .refine((value) => !CONTROL.test(value), NO_CONTROL);
+  .refine((value) => !CONTROL.test(value), NO_CONTROL)
+  .transform((value) => (UNFOLDABLE.test(value) ? encodeWord(value, "Q", ENCODED_WORD_OCTETS) : value));
 
 const mailbox = z.unknown().transform((value, context): Mailbox => {
   const parsed = parseMailbox(value);
@@ -85,6 +93,16 @@ export function parseEmail(input: JsonObject): EmailMessage {
   return { ...rest, text: plain, html: rest.html };
 }
 
+/** Each address that a mail is for, once. */
+export function recipientsOf({ to, cc, bcc }: EmailMessage): string[] {
+  return [...new Set([...to, ...cc, ...bcc].map(({ address }) => address))];
+}
+
+/** Whether an address can be used only where the mail server has SMTPUTF8 (RFC 6531). */
+export function needsSmtpUtf8(address: string): boolean {
+  return /\P{ASCII}/u.test(address);
+}
+
 /** Names a field as its client wrote it: `to` for one address, `to[3]` in a list of them. */
 function placeOf([field, index]: readonly PropertyKey[], given: Record<string, unknown>): string {
   const isInList = typeof index === "number" && Array.isArray(given[String(field)]);
@@ -104,5 +122,14 @@ function parseMailbox(value: unknown): Mailbox | string {
   if (first?.address === undefined || others.length > 0) return expected;
   const { name, address } = first;
   const isWhole = trimmed === address || trimmed.endsWith(`<${address}>`);
-  return isWhole && ADDRESS.test(address) && !INVISIBLE.test(address) ? { name, address } : expected;
+  if (!isWhole || !ADDRESS.test(address) || INVISIBLE.test(address)) return expected;
+  const [local, domain] = address.split("@") as [string, string];
+  const ascii = domainToASCII(domain);
+  // Where the last label is a number, it is read as an IP address and completed to one.
+  if (!needsSmtpUtf8(domain) && ascii !== domain.toLowerCase()) return expected;
+  if (!DNS_NAME.test(ascii)) return "must have a domain of at most 255 characters in its ASCII form, each label 63";
+  return {
+    name: name.replaceAll(/ +/g, " "),
+    address: `${local}@${needsSmtpUtf8(local) ? domainToUnicode(ascii) : ascii}`,
+  };
 }

@@ -17,8 +17,9 @@ export function createOutboxMailer(folder: string): Mailer {
     disableUrlAccess: true,
   });
   return {
-    async deliver(mail, signal) {
-      const { message, envelope } = await transport.sendMail(mail);
+    async *deliver(mail, recipients, signal) {
+      if (recipients.length === 0) return;
+      const { message } = await transport.sendMail(mail);
       signal.throwIfAborted();
       await mkdir(folder, { recursive: true });
       const draft = join(folder, `.${mail.workId}.${randomUUID()}.tmp`);
@@ -28,7 +29,10 @@ export function createOutboxMailer(folder: string): Mailer {
       } finally {
         await rm(draft, { force: true });
       }
-      return { accepted: envelope.to, rejected: [] };
+      yield { accepted: [...recipients], refused: [], deferred: [] };
+    },
+    supportsSmtpUtf8() {
+      return Promise.resolve(true);
     },
     close() {
       transport.close();
