@@ -14,6 +14,7 @@ export interface Job {
   jobType: string;
   status: JobStatus;
   priority: number;
+  /** Whole numbers beyond ±(2⁵³ − 1) in it, which a number cannot hold, are bigints; likewise in `output`. */
   input: Record<string, unknown>;
   output: unknown;
   error: JobError | null;
@@ -32,6 +33,7 @@ export interface Job {
 export interface NewJob {
   jobType: string;
   priority?: number;
+  /** A bigint in it is sent as the number that it is. */
   input?: Record<string, unknown>;
   runAt?: Date | string;
   maxAttempts?: number;

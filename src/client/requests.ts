@@ -1,4 +1,5 @@
 import { AtlasClientError, type ToldError, toClientError } from "./client-error.js";
+import { parseJson, writeNumber } from "./exact-json.js";
 import { backOffMs, pause } from "./pause.js";
 
 /** Gives a token; asked with `refresh: true` once the service has refused the last one. */
@@ -72,11 +73,11 @@ export class Requests {
       const response = await this.options.fetch(`${url}/graphql`, {
         method: "POST",
         headers,
-        body: JSON.stringify({ query, variables }),
+        body: JSON.stringify({ query, variables }, writeNumber),
         signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_TIMEOUT_MS)]),
       });
       ({ status } = response);
-      answer = (await response.json()) as Answer;
+      answer = parseJson(await response.text()) as Answer;
     } catch (cause) {
       // Also what a proxy says in the service's place, which is no JSON.
       const message = status === undefined ? "no answer came" : `an answer that cannot be read came, with ${status}`;

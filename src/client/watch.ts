@@ -1,5 +1,6 @@
 import { type Client, createClient } from "graphql-ws";
 import { AtlasClientError, type ToldError, toClientError } from "./client-error.js";
+import { readNumber } from "./exact-json.js";
 import { ERROR_FIELDS, type JobStatus, type JobStatusChange } from "./jobs.js";
 import { backOffMs, pause } from "./pause.js";
 import type { Requests } from "./requests.js";
@@ -149,6 +150,7 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
       connectionParams: { authorization: `Bearer ${token}`, "x-tenant-id": tenantId },
       retryAttempts: 0,
       keepAlive: PING_MS,
+      jsonMessageReviver: readNumber,
       on: {
         connected: () => {
           onConnected();

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
 import { Migrator } from "@mikro-orm/migrations";
 import { defineConfig } from "@mikro-orm/postgresql";
-import type { Pool, PoolClient } from "pg";
+import { type Pool, type PoolClient, types } from "pg";
+import { parseJson } from "../bounds/exact-json.js";
 import type { Logger } from "../log.js";
 import { entities } from "./entities/entities.js";
 import { migrations } from "./migrations/migrations.js";
@@ -40,6 +41,7 @@ export function ormOptions({ url, poolSize, log, answerTimeoutMs = ANSWER_TIMEOU
       application_name: "atlas-jobs",
       keepAlive: true,
       onPoolCreated: (pool: Pool) => {
+        keepNumbers(pool);
         takeBackBroken(pool);
         if (answerTimeoutMs !== null) giveUpSilent(pool, answerTimeoutMs * SILENCE_FACTOR);
       },
@@ -50,6 +52,11 @@ export function ormOptions({ url, poolSize, log, answerTimeoutMs = ANSWER_TIMEOU
     debug: false,
     colors: false,
   });
+}
+
+/** Has numbers in jsonb read as they stand there. */
+function keepNumbers({ options }: Pool): void {
+  (options.types as typeof types).setTypeParser(types.builtins.JSONB, (text) => parseJson(text));
 }
 
 /**

@@ -19,6 +19,7 @@ import { StreamLimit } from "../auth/stream-limit.js";
 import { credentialsOf } from "../auth/credentials.js";
 import { hasExpired, type MembershipEnd, type MembershipWatch } from "../auth/membership-watch.js";
 import type { Viewer } from "../auth/viewer.js";
+import { exactNumber } from "../bounds/exact-json.js";
 import type { Config } from "../config.js";
 import { AtlasError, type ErrorCode } from "../errors.js";
 import type { Logger } from "../log.js";
@@ -111,7 +112,7 @@ export class SocketServer {
     this.operations = new StreamLimit({ perUser, perTenant }, "subscriptions on sockets");
     const serverOptions: ServerOptions<Record<string, unknown> | undefined, SocketExtra> = {
       connectionInitWaitTimeout: INIT_TIMEOUT_MS,
-      jsonMessageReviver: refuseUnfit,
+      jsonMessageReviver: readMessage,
       onConnect: (context) => this.connect(context),
       onSubscribe: (context, id, payload) => this.begin(context, id, payload),
       onOperation: ({ extra }, id, _payload, _args, result) => {
@@ -352,10 +353,12 @@ function sendQuietly(client: WebSocket): void {
 }
 
 /**
- * Refuses, while it is parsed, a message that graphql-ws would fail over, printing to the console and closing with 4500:
- * one that servers send, and an id that makes the reason of a close longer than a close can carry.
+ * Keeps, while a message is parsed, numbers as they stand, and refuses one that graphql-ws would fail over, printing to
+ * the console and closing with 4500: one that servers send, and an id that makes the reason of a close longer than a close
+ * can carry.
  */
-function refuseUnfit(key: string, value: unknown): unknown {
+function readMessage(key: string, value: unknown, { source }: { source?: string } = {}): unknown {
+  if (typeof value === "number" && source !== undefined) return exactNumber(source);
   if (key !== "" || typeof value !== "object" || value === null) return value;
   const { id, type } = value as { id?: unknown; type?: unknown };
   if (SERVER_MESSAGES.has(type)) throw new TypeError("Only a server sends this");

@@ -45,7 +45,7 @@ export function checkVariables(
   const uses = usesOf(document, operation);
   for (const { variable, type } of operation.variableDefinitions ?? []) {
     const { value: name } = variable.name;
-    const json = sizeOf(variables[name], typeFromAST(schema, type) as GraphQLInputType | undefined, left);
+    const json = sizeOf(name, variables[name], typeFromAST(schema, type) as GraphQLInputType | undefined, left);
     const times = uses.get(name) ?? 0;
     used.values += times * json.values;
     used.characters += times * json.characters;
@@ -57,9 +57,9 @@ export function checkVariables(
 
 /**
  * How large a variable is, JSON in it included; what is not JSON is taken off `left`.
- * @throws AtlasError `invalid_input` when nothing is left
+ * @throws AtlasError `invalid_input` when nothing is left, or for a number that JSON alone can have
  */
-function sizeOf(value: unknown, type: GraphQLInputType | undefined, left: typeof MAX): Size {
+function sizeOf(name: string, value: unknown, type: GraphQLInputType | undefined, left: typeof MAX): Size {
   const size: Size = { values: 0, characters: 0 };
   const spend = (characters: number): void => {
     size.values += 1;
@@ -76,6 +76,8 @@ function sizeOf(value: unknown, type: GraphQLInputType | undefined, left: typeof
       addJson(size, inner);
       return;
     }
+    // GraphQL's own words would be that they are no integers.
+    if (typeof inner === "bigint" || JSON.isRawJSON(inner)) throw noInt(name, inner);
     spend(typeof inner === "string" ? inner.length : 0);
     if (Array.isArray(inner)) {
       const item = isListType(bare) ? bare.ofType : undefined;
@@ -85,10 +87,10 @@ function sizeOf(value: unknown, type: GraphQLInputType | undefined, left: typeof
       const object = isNonNullType(one) ? one.ofType : one;
       const fields = isInputObjectType(object) ? object.getFields() : {};
       // Not Object.entries(), which would be made of all of them first.
-      for (const name in inner) {
-        spend(name.length);
-        const field = Object.hasOwn(fields, name) ? fields[name]?.type : undefined;
-        walk((inner as Record<string, unknown>)[name], field, level + 1);
+      for (const key in inner) {
+        spend(key.length);
+        const field = Object.hasOwn(fields, key) ? fields[key]?.type : undefined;
+        walk((inner as Record<string, unknown>)[key], field, level + 1);
       }
     }
   };
@@ -140,6 +142,11 @@ function usesOf(document: DocumentNode, operation: OperationDefinitionNode): Map
     return uses;
   };
   return usesIn(operation.selectionSet);
+}
+
+function noInt(name: string, number: unknown): AtlasError {
+  const bound = "outside of JSON numbers are whole, -2147483648–2147483647";
+  return new AtlasError("invalid_input", `Variable "$${name}" holds ${JSON.stringify(number).slice(0, 40)}: ${bound}`);
 }
 
 function tooLarge(bound: string): AtlasError {

@@ -1,7 +1,10 @@
 import type { Logger } from "../log.js";
 
-/** A JSON value, as a job's input, output and checkpoint hold it. */
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+/**
+ * A JSON value, as a job's input, output and checkpoint hold it. Whole numbers beyond ±(2⁵³ − 1), which a number cannot
+ * hold, are bigints, and may be returned as such; `JSON.stringify` writes them as the numbers that they are.
+ */
+export type Json = null | boolean | number | bigint | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
 /**

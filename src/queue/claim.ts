@@ -1,3 +1,4 @@
+import { withDoubles } from "../bounds/exact-json.js";
 import type { Transaction } from "../database/database.js";
 import { type Job, type JobRow, toJob } from "./job.js";
 
@@ -24,7 +25,12 @@ export async function claim(
 ): Promise<Job[]> {
   const { workerId, jobTypes, limit, settings = {} } = worker;
   const rows = await tx.query<JobRow>(CLAIM, [jobTypes, limit, workerId, JSON.stringify(settings)]);
-  return rows.map(toJob);
+  return rows.map((row) => toJob({ ...row, ...forHandler(row) }));
+}
+
+/** Handlers calculate: a number of more digits than a double, which SQL alone can have written, is the nearest to them. */
+function forHandler({ input, checkpoint }: JobRow): Pick<JobRow, "input" | "checkpoint"> {
+  return { input: withDoubles(input) as JobRow["input"], checkpoint: withDoubles(checkpoint) };
 }
 
 // One bounded index scan per type, then merged: a scan over all types would have to sort the whole backlog. The CTE

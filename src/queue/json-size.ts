@@ -1,9 +1,8 @@
 /**
  * How many bytes a JSON value has as PostgreSQL writes it, which is without an exponent: five characters in, 1e308 comes
  * back as 309. Walks without recursion, so that no nesting can exhaust the stack.
- * @param json the value as text.
  */
-export function jsonSize(value: unknown, json: string): number {
+export function jsonSize(value: unknown): number {
   const rest = [value];
   let zeros = 0;
   while (rest.length > 0) {
@@ -11,7 +10,7 @@ export function jsonSize(value: unknown, json: string): number {
     if (typeof next === "number") zeros += exponentOf(next);
     else if (typeof next === "object" && next !== null) for (const inner of Object.values(next)) rest.push(inner);
   }
-  return Buffer.byteLength(json) + zeros;
+  return Buffer.byteLength(JSON.stringify(value)) + zeros;
 }
 
 /** How many places JSON's exponent saves; 0 for a number that has none. */

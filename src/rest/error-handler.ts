@@ -41,7 +41,6 @@ export function asAtlasError(thrown: unknown): AtlasError {
   const { type, status, limit } = Object(thrown) as { type?: unknown; status?: unknown; limit?: unknown };
   if (type === "entity.too.large")
     return new AtlasError("payload_too_large", `The body may have ${String(limit)} bytes`, { cause: thrown });
-  if (type === "entity.parse.failed") return new AtlasError("invalid_json", "The body is no JSON", { cause: thrown });
   if (status === 415)
     return new AtlasError("unsupported_media_type", "The body's encoding or charset is not supported");
   if (typeof status === "number" && status >= 400 && status < 500) {

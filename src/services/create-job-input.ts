@@ -18,7 +18,7 @@ const wholeNumber = (min: number, max: number) => {
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+  typeof value === "object" && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 
 const jobType = z
   .string("must be text")
@@ -30,8 +30,8 @@ const jobType = z
   .refine((value) => value.isWellFormed(), "must not contain a lone surrogate");
 
 const input = z.custom<Record<string, unknown>>(isObject, "must be a JSON object").superRefine((value, context) => {
-  const message = isObject(value) ? jsonFault(value) : null;
-  if (message !== null) context.addIssue({ code: "custom", message });
+  const fault = isObject(value) ? jsonFault(value) : null;
+  if (fault !== null) context.addIssue({ code: "custom", ...fault });
 });
 
 const runAt = z

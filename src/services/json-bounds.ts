@@ -1,35 +1,58 @@
+import { numberFault } from "../bounds/exact-json.js";
 import { jsonSize } from "../queue/json-size.js";
 
 const MAX_BYTES = 256 * 1024;
 const MAX_LEVELS = 64;
 
+/** Why a JSON value cannot be stored, and where in it. */
+export interface JsonFault {
+  /** The fields and indexes that lead to a number; empty: it is the value as a whole. */
+  path: string[];
+  message: string;
+}
+
+/** A value in another one. */
+interface Place {
+  value: unknown;
+  level: number;
+  key: string;
+  within: Place | null;
+}
+
 /**
- * Says why a JSON value cannot be stored: deeper than 64 levels, larger than 256 KiB, or holding text or a number that
- * PostgreSQL cannot. Walks without recursion, so that no nesting can exhaust the stack.
+ * Says why a JSON value cannot be stored: deeper than 64 levels, larger than 256 KiB, or holding text that PostgreSQL
+ * cannot, or a number that would not stay what it is. Walks without recursion, so that no nesting can exhaust the stack.
  * @returns null when it can.
  */
-export function jsonFault(value: unknown): string | null {
-  const rest: { value: unknown; level: number }[] = [{ value, level: 1 }];
+export function jsonFault(value: unknown): JsonFault | null {
+  const whole = (message: string): JsonFault => ({ path: [], message });
+  const rest: Place[] = [{ value, level: 1, key: "", within: null }];
   let values = 1;
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     if (typeof next.value === "string") {
       const fault = textFault(next.value);
-      if (fault !== null) return fault;
-    } else if (typeof next.value === "number") {
-      if (!Number.isFinite(next.value)) return "must not hold a number beyond ±1.8e308";
+      if (fault !== null) return whole(fault);
+    } else if (JSON.isRawJSON(next.value)) {
+      return { path: pathOf(next), message: numberFault(next.value.rawJSON) };
     } else if (typeof next.value === "object" && next.value !== null) {
-      if (next.level > MAX_LEVELS) return `must be at most ${MAX_LEVELS} levels deep`;
+      if (next.level > MAX_LEVELS) return whole(`must be at most ${MAX_LEVELS} levels deep`);
       for (const [key, inner] of Object.entries(next.value)) {
         const fault = Array.isArray(next.value) ? null : textFault(key);
-        if (fault !== null) return fault;
+        if (fault !== null) return whole(fault);
         // Each takes at least two bytes: no need to walk on.
-        if (++values > MAX_BYTES / 2) return `must be at most ${MAX_BYTES} bytes as JSON, got more`;
-        rest.push({ value: inner, level: next.level + 1 });
+        if (++values > MAX_BYTES / 2) return whole(`must be at most ${MAX_BYTES} bytes as JSON, got more`);
+        rest.push({ value: inner, level: next.level + 1, key, within: next });
       }
     }
   }
-  const bytes = jsonSize(value, JSON.stringify(value));
-  return bytes > MAX_BYTES ? `must be at most ${MAX_BYTES} bytes as JSON, got ${bytes}` : null;
+  const bytes = jsonSize(value);
+  return bytes > MAX_BYTES ? whole(`must be at most ${MAX_BYTES} bytes as JSON, got ${bytes}`) : null;
+}
+
+function pathOf(place: Place): string[] {
+  const path: string[] = [];
+  for (let at = place; at.within !== null; at = at.within) path.unshift(at.key);
+  return path;
 }
 
 /** Says why PostgreSQL cannot hold a text; null when it can. */

@@ -1,3 +1,4 @@
+import { numberFault, parseJson } from "../bounds/exact-json.js";
 import { type Json, MAX_OUTPUT_BYTES, PermanentError } from "../handlers/handler.js";
 import { jsonSize } from "../queue/json-size.js";
 
@@ -17,8 +18,10 @@ export function storable(value: unknown, what: "output" | "checkpoint"): Json {
     throw refuse(`must be a JSON value: ${error instanceof Error ? error.message : String(error)}`);
   }
   if (json === undefined) throw refuse(`must be a JSON value, got a ${typeof value}`);
-  const stored = JSON.parse(json) as Json;
-  const bytes = jsonSize(stored, json);
+  const stored = parseJson(json, (token) => {
+    throw refuse(numberFault(token));
+  }) as Json;
+  const bytes = jsonSize(stored);
   if (bytes > MAX_OUTPUT_BYTES) throw refuse(`must be at most ${MAX_OUTPUT_BYTES} bytes as JSON, got ${bytes}`);
   if (NUL_OR_LONE_SURROGATE.test(json)) throw refuse("must not contain NUL characters or lone surrogates");
   return stored;

@@ -49,11 +49,10 @@ const NUMERALS = [
   "123456789012345678901234567890",
   "0.000000000000000000000000000001",
   "5e-324",
-  "1e-400",
   "1.7976931348623157e308",
-  "1e309",
-  "-1e999",
 ];
+/** Those that a job's input may not have. */
+const UNKEPT_NUMERALS = ["1e-400", "0.10000000000000001", "1e309", "-1e999"];
 
 const KEYS = ["a", "b", "", "__proto__", "constructor", "toString", "toJSON", "then", "0", "-1", "$", "a.b"];
 
@@ -96,7 +95,7 @@ function jsonOf(texts: fc.Arbitrary<string>, numerals: readonly string[], maxDep
 
 /** JSON text of any value: repeated keys, escapes, numbers past every range. */
 export const json: fc.Arbitrary<string> = fc.oneof(
-  { weight: 8, arbitrary: jsonOf(text, NUMERALS, 5) },
+  { weight: 8, arbitrary: jsonOf(text, [...NUMERALS, ...UNKEPT_NUMERALS], 5) },
   {
     weight: 1,
     arbitrary: fc.integer({ min: 60, max: 20_000 }).map((levels) => "[".repeat(levels) + "]".repeat(levels)),
@@ -114,7 +113,7 @@ export const storableInput: fc.Arbitrary<string> = fc
   .array(
     fc.tuple(
       fc.oneof(fc.constantFrom(...KEYS), storableText).map((name) => JSON.stringify(name)),
-      jsonOf(storableText, NUMERALS.slice(0, -2), 6),
+      jsonOf(storableText, NUMERALS, 6),
     ),
     { maxLength: 8 },
   )

@@ -81,7 +81,7 @@ describe("a create past the bounds", () => {
     ["a lone surrogate in a value", '{"jobType":"A","input":{"a":"\\udc00"}}', "input", /surrogate/],
     ["a lone surrogate in a key", '{"jobType":"A","input":{"\\ud83d":1}}', "input", /surrogate/],
     ["a NUL under __proto__", '{"jobType":"A","input":{"__proto__":{"a":"\\u0000"}}}', "input", /NUL/],
-    ["a number past a double", '{"jobType":"A","input":{"a":-1e999}}', "input", /1\.8e308/],
+    ["a number past a double", '{"jobType":"A","input":{"a":-1e999}}', "input.a", /1\.8e308/],
     ["no attempt", { jobType: "A", maxAttempts: 0 }, "maxAttempts", /1–25/],
     ["26 attempts", { jobType: "A", maxAttempts: 26 }, "maxAttempts", /1–25/],
     ["half an attempt", { jobType: "A", maxAttempts: 2.5 }, "maxAttempts", /1–25/],

@@ -1,5 +1,6 @@
-import { GraphQLScalarType, Kind } from "graphql";
+import { GraphQLScalarType, Kind, type ValueNode } from "graphql";
 import { GraphQLDateTimeISO, GraphQLJSON, GraphQLJSONObject } from "graphql-scalars";
+import { exactNumber } from "../../bounds/exact-json.js";
 
 /** An instant, ISO 8601 UTC with milliseconds. */
 export const DateTime = new GraphQLScalarType({
@@ -15,6 +16,7 @@ export const Json = new GraphQLScalarType({
   ...GraphQLJSON.toConfig(),
   description: "Any JSON value.",
   specifiedByURL: null,
+  parseLiteral: exactLiteral,
 });
 
 /** A JSON object. */
@@ -22,7 +24,19 @@ export const JsonObject = new GraphQLScalarType({
   ...GraphQLJSONObject.toConfig(),
   description: "A JSON object.",
   specifiedByURL: null,
+  parseLiteral: (node, variables) =>
+    node.kind === Kind.OBJECT ? exactLiteral(node, variables) : GraphQLJSONObject.parseLiteral(node, variables),
 });
+
+/** A literal as JSON. The library would make a double of each number. */
+function exactLiteral(node: ValueNode, variables?: Record<string, unknown> | null): unknown {
+  if (node.kind === Kind.INT || node.kind === Kind.FLOAT) return exactNumber(node.value);
+  if (node.kind === Kind.LIST) return node.values.map((value) => exactLiteral(value, variables));
+  if (node.kind === Kind.OBJECT) {
+    return Object.fromEntries(node.fields.map(({ name, value }) => [name.value, exactLiteral(value, variables)]));
+  }
+  return GraphQLJSON.parseLiteral(node, variables);
+}
 
 /** A place in the tenant's events; opaque to clients. */
 export const EventCursor = new GraphQLScalarType<string, string>({

@@ -1,0 +1,302 @@
+import { once } from "node:events";
+import fc from "fast-check";
+import { WebSocket } from "ws";
+import { type AtlasClient, createAtlasClient, type JobStatusChange } from "../../src/client/index.js";
+import type { JsonObject } from "../../src/handlers/handler.js";
+import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { asSuperuser } from "../support/database.js";
+import { until } from "../support/until.js";
+import { createRig, type Rig } from "../worker/rig.js";
+
+/** What handlers were given, by job. */
+const handled = new Map<string, JsonObject>();
+/** As bigints, numbers and texts go into a document. */
+const asLiteral = (value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map(asLiteral).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return asJson(value);
+  return `{${Object.entries(value).map(([name, inner]) => `${name}: ${asLiteral(inner)}`).join(", ")}}`; // prettier-ignore
+};
+/** As a client in a language of exact numbers writes and reads it. */
+const asJson = (value: unknown): string =>
+  JSON.stringify(value, (_name, inner: unknown) => (typeof inner === "bigint" ? JSON.rawJSON(`${inner}`) : inner));
+const fromJson = (text: string): unknown =>
+  JSON.parse(text, (_name, inner: unknown, { source = "" }: { source?: string } = {}) =>
+    typeof inner === "number" && /^-?\d+$/.test(source) && !Number.isSafeInteger(inner) ? BigInt(source) : inner,
+  );
+
+let rig: Rig;
+let api: TestApi;
+let member: TestMember;
+let client: AtlasClient;
+let changes: AsyncIterableIterator<JobStatusChange>;
+const seen: JobStatusChange[] = [];
+/** The frames of a raw socket, which has subscribed to every change. */
+const frames: string[] = [];
+let socket: WebSocket;
+
+beforeAll(async () => {
+  rig = await createRig();
+  rig.work({
+    ECHO: async (input, context) => {
+      handled.set(context.jobId, input);
+      if (context.checkpointed === null) {
+        await context.checkpoint(input);
+        throw new Error("once more");
+      }
+      // What has been through the database twice, as structured clones and an inner handler have it.
+      return context.run("INNER", structuredClone(context.checkpointed) as JsonObject);
+    },
+    INNER: (input) => input,
+  });
+  api = await startApi({}, rig);
+  member = await api.member();
+  client = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: member.token });
+  changes = client.watch();
+  void (async () => {
+    for await (const change of changes) seen.push(change);
+  })();
+  socket = new WebSocket(api.wsUrl, "graphql-transport-ws");
+  socket.on("message", (message: Buffer) => frames.push(message.toString()));
+  await once(socket, "open");
+  socket.send(JSON.stringify({ type: "connection_init", payload: member.headers }));
+  await until(() => frames.length > 0);
+  const query = "subscription { jobStatusChanged { jobId status job { input output } } }";
+  socket.send(JSON.stringify({ type: "subscribe", id: "all", payload: { query } }));
+});
+afterAll(async () => {
+  await changes.return?.();
+  socket.close();
+  await api.close();
+  await rig.close();
+});
+
+async function sent(path: string, body?: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(api.url + path, {
+    method: body === undefined ? "GET" : "POST",
+    headers: member.headers,
+    ...(body !== undefined && { body }),
+  });
+  return { status: response.status, text: await response.text() };
+}
+
+const idIn = ({ text }: { text: string }): string => /"id":"([-0-9a-f]{36})"/.exec(text)?.[1] ?? text;
+
+const VARIABLE = "mutation ($input: CreateJobInput!) { createJob(input: $input) { job { id input } } }";
+const INPUT = 'mutation ($input: JSONObject) { createJob(input: {jobType: "ECHO", input: $input}) { job { id } } }';
+const NESTED = 'mutation ($n: JSON) { createJob(input: {jobType: "ECHO", input: {a: {in: [$n]}}}) { job { id } } }';
+
+/** Each way in, with which a job is made of an input. */
+const WAYS: Record<string, (input: unknown) => Promise<string>> = {
+  REST: async (input) => idIn(await sent("/v1/jobs", asJson({ jobType: "ECHO", input }))),
+  "a variable": async (input) =>
+    idIn(await sent("/graphql", asJson({ query: VARIABLE, variables: { input: { jobType: "ECHO", input } } }))),
+  "a variable of JSON": async (input) =>
+    idIn(await sent("/graphql", asJson({ query: INPUT, variables: { input } }))),
+  "a literal": async (input) => {
+    const query = `mutation { createJob(input: {jobType: "ECHO", input: ${asLiteral(input)}}) { job { id } } }`;
+    return idIn(await sent("/graphql", JSON.stringify({ query })));
+  },
+  "a list": async (input) => {
+    const query = "mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { id } } }";
+    return idIn(await sent("/graphql", asJson({ query, variables: { input: [{ jobType: "ECHO", input }] } })));
+  },
+  "the client": async (input) =>
+    (await client.enqueue({ jobType: "ECHO", input: input as Record<string, unknown> })).job.id,
+}; // prettier-ignore
+
+const big = fc.oneof(
+  fc.bigInt({ min: 2n ** 53n, max: 2n ** 64n }),
+  fc.bigInt({ min: -(10n ** 308n), max: -(2n ** 53n) }),
+  fc.bigInt({ min: 10n ** 17n, max: 10n ** 308n }),
+);
+const name = fc.stringMatching(/^[a-z]{1,5}$/);
+const value = fc.letrec((tie) => ({
+  any: fc.oneof(
+    { maxDepth: 3 },
+    big,
+    fc.integer(),
+    fc.double({ noNaN: true, min: -1e15, max: 1e15 }).map((number) => number + 0),
+    fc.constantFrom("9007199254740993", '"\\', true, null),
+    fc.array(tie("any"), { maxLength: 3 }),
+    fc.dictionary(name, tie("any"), { maxKeys: 3, noNullPrototype: true }),
+  ),
+})).any;
+const input = fc.record({ a: value, big });
+
+/** A job's input and output in every text that goes out, as far as each surface has them. */
+async function shown(id: string): Promise<Record<string, unknown>> {
+  const query = "query ($id: ID!) { job(id: $id) { input output } }";
+  const rest = fromJson((await sent(`/v1/jobs/${id}`)).text) as { job: { input: unknown; output: unknown } };
+  const list = fromJson((await sent("/v1/jobs/list")).text) as { items: { id: string; output: unknown }[] };
+  const graphql = fromJson((await sent("/graphql", JSON.stringify({ query, variables: { id } }))).text) as {
+    data: { job: { input: unknown; output: unknown } };
+  };
+  const frame = await until(() => frames.find((one) => one.includes(id) && one.includes('"COMPLETED"')));
+  const change = await until(() => seen.find(({ jobId, status }) => jobId === id && status === "COMPLETED"));
+  const listed = (await client.list({ first: 200 })).jobs.find((job) => job.id === id);
+  const [row] = (await asSuperuser(`select input::text, output::text from jobs where id = '${id}'`, rig.superuserUrl)) as {
+    input: string;
+    output: string;
+  }[]; // prettier-ignore
+  return {
+    rest: rest.job.input,
+    restOutput: rest.job.output,
+    listOutput: list.items.find((item) => item.id === id)?.output,
+    graphql: graphql.data.job.input,
+    graphqlOutput: graphql.data.job.output,
+    socket: (fromJson(frame) as { payload: { data: { jobStatusChanged: { job: unknown } } } }).payload.data.jobStatusChanged.job,
+    client: listed?.input,
+    clientOutput: listed?.output,
+    watchOutput: change.job?.output,
+    handler: handled.get(id),
+    database: fromJson(row?.input ?? ""),
+    databaseOutput: fromJson(row?.output ?? ""),
+  }; // prettier-ignore
+}
+
+describe("a number of an input", () => {
+  it.each(Object.keys(WAYS))("that comes by %s is the same on every surface and to the handler", async (way) => {
+    await fc.assert(
+      fc.asyncProperty(input, async (given) => {
+        const id = await WAYS[way]!(given);
+        await rig.rows("update jobs set run_at = now() where id = $1", [id]);
+        await until(async () => {
+          // A failed attempt's next one would wait for ten seconds.
+          await rig.rows("update jobs set run_at = now() where id = $1 and status = 'queued' and not due", [id]);
+          return (await rig.job(id)).finishedAt !== null;
+        });
+        const expected = fromJson(asJson(given));
+        const surfaces = await shown(id);
+        const { socket: onSocket, ...others } = surfaces;
+        expect(onSocket).toEqual({ input: expected, output: expected });
+        for (const [surface, found] of Object.entries(others)) expect({ surface, found }).toEqual({ surface, found: expected }); // prettier-ignore
+      }),
+      { numRuns: 4 },
+    );
+  });
+
+  it("is that of a variable within a literal", async () => {
+    const id = idIn(await sent("/graphql", `{"query":${JSON.stringify(NESTED)},"variables":{"n":9007199254740993}}`));
+    expect((await sent(`/v1/jobs/${id}`)).text).toContain('"input":{"a":{"in":[9007199254740993]}}');
+  });
+
+  it("makes another input, where an idempotency key is used again", async () => {
+    const create = (number: string) => sent("/v1/jobs", `{"jobType":"B","idempotencyKey":"k","input":{"n":${number}}}`);
+    const first = await create("9007199254740993");
+    expect([first.status, idIn(await create("9007199254740993.0")), (await create("9007199254740992")).status]).toEqual(
+      [200, idIn(first), 409], // prettier-ignore
+    );
+  });
+
+  it("that SQL has written, with more digits than a double, is shown as it stands, and is a number to the handler", async () => {
+    const [row] = (await asSuperuser(
+      `insert into jobs (tenant_id, job_type, input, checkpoint)
+       values ('${member.tenantId}', 'ECHO', '{"third": 0.33333333333333333333, "big": ${"7".repeat(400)}}', '{}') returning id`,
+      rig.superuserUrl,
+    )) as { id: string }[];
+    await rig.finished(row!.id);
+    const text = `"third":0.33333333333333333333`;
+    expect((await sent(`/v1/jobs/${row!.id}`)).text).toContain(text);
+    const query = `{ job(id: "${row!.id}") { input } }`;
+    expect((await sent("/graphql", JSON.stringify({ query }))).text).toContain(text);
+    expect(handled.get(row!.id)).toEqual({ third: 1 / 3, big: Infinity });
+  });
+});
+
+describe("a number that cannot be kept", () => {
+  const TOKENS = ["1e309", "-1e400", "1e-400", "0.10000000000000001", "9007199254740991.5", `1${"0".repeat(309)}`];
+
+  it.each(TOKENS)("%s is refused by name on every way in", async (token) => {
+    const path = /input\.a\.0\.b holds .*, which cannot be kept as a number.*send it as a string/;
+    const body = `{"a":[{"b":${token}}],"c":1}`;
+    const rest = await sent("/v1/jobs", `{"jobType":"A","input":${body}}`);
+    expect(rest.status).toBe(400);
+    expect(JSON.parse(rest.text)).toMatchObject({
+      error: "invalid_input",
+      details: [{ path: "input.a.0.b", message: expect.stringContaining(token.slice(0, 40)) }],
+    });
+    const literal = `mutation { createJob(input: {jobType: "A", input: {a: [{b: ${token}}]}}) { job { id } } }`;
+    for (const [query, variables] of [
+      [VARIABLE, `{"input":{"jobType":"A","input":${body}}}`],
+      [INPUT, `{"input":${body}}`],
+      [literal, "{}"],
+    ] as const) {
+      const { text } = await sent("/graphql", `{"query":${JSON.stringify(query)},"variables":${variables}}`);
+      const { errors } = JSON.parse(text) as { errors: [{ message: string; extensions: Record<string, unknown> }] };
+      expect(errors[0].message).toMatch(path);
+      expect(errors[0].extensions).toMatchObject({
+        code: "BAD_USER_INPUT",
+        details: [{ path: "input.input.a.0.b" }],
+      });
+    }
+  });
+
+  it.each(["1e309", "1e-400", "9007199254740993", "1.00000000000000000001"])(
+    "%s is refused by the bound of a field that is no JSON",
+    async (token) => {
+      for (const [field, bound] of [
+        ["priority", "-2147483648–2147483647"],
+        ["maxAttempts", "1–25"],
+        ["timeoutMs", "1–604800000"],
+        ["jobType", "text"],
+        ["input", "object"],
+        ["idempotencyKey", "text"],
+        ["runAt", "ISO 8601"],
+      ] as const) {
+        const others = field === "jobType" ? "" : `"jobType":"A",`;
+        const { status, text } = await sent("/v1/jobs", `{${others}"${field}":${token}}`);
+        expect([status, text]).toEqual([400, expect.stringMatching(`"path":"${field}","message":"[^"]*${bound}`)]);
+        const variables = `{"input":{${others}"${field}":${token}}}`;
+        for (const body of [
+          `{"query":${JSON.stringify(VARIABLE)},"variables":${variables}}`,
+          JSON.stringify({ query: `mutation { createJob(input: {${others.replaceAll('"jobType"', "jobType")}${field}: ${token}}) { job { id } } }` }),
+        ]) {
+          const answer = await sent("/graphql", body);
+          expect(answer.status).toBeLessThan(500);
+          expect(answer.text).toMatch(/"code":"(?:BAD_USER_INPUT|GRAPHQL_VALIDATION_FAILED)"/);
+        }
+      } // prettier-ignore
+    },
+  );
+
+  it.each(["1e309", "1e-400", "9007199254740993"])("%s does no harm where nobody asks for it", async (token) => {
+    const rest = await sent("/v1/jobs", `{"jobType":"A","other":{"deep":[${token}]},"${"n".repeat(20)}":${token}}`);
+    expect(rest.status).toBe(200);
+    for (const body of [token, `[${token}]`]) expect((await sent("/v1/jobs", body)).status).toBe(400);
+    const ok = await sent("/graphql", `{"query":"{ viewer { userId } }","extensions":{"a":${token}},"x":${token}}`);
+    expect([ok.status, ok.text]).toEqual([200, expect.stringContaining(member.userId)]);
+    for (const part of ["query", "variables", "extensions", "operationName"]) {
+      const { status } = await sent("/graphql", `{"query":"{ viewer { userId } }","${part}":${token}}`);
+      expect(status).toBeLessThan(500);
+    }
+  });
+
+  it.each(["1e309", "1e-400", "9007199254740993", "1.00000000000000000001"])(
+    "%s is refused as a variable on a socket, which stays open",
+    async (token) => {
+      const query = "subscription ($n: Int) { jobStatusChanged { job { events(first: $n) { edges { cursor } } } } }";
+      const id = `of ${token.slice(0, 20)}`;
+      socket.send(`{"type":"subscribe","id":"${id}","payload":{"query":"${query}","variables":{"n":${token}}}}`);
+      const frame = await until(() => frames.find((one) => one.includes(`"${id}"`)));
+      expect(JSON.parse(frame)).toMatchObject({
+        type: "error",
+        payload: [{ message: expect.stringMatching(/"\$n".*2147483647/) }],
+      });
+      expect(socket.readyState).toBe(WebSocket.OPEN);
+    },
+  );
+
+  it("fails the attempt whose handler returns or keeps it", async () => {
+    rig.work({
+      RETURNS: () => ({ n: JSON.rawJSON("0.10000000000000001") }),
+      KEEPS: (_input, context) => context.checkpoint({ n: 10n ** 309n }),
+    });
+    for (const [jobType, code, number] of [
+      ["RETURNS", "invalid_output", "0.10000000000000001"],
+      ["KEEPS", "invalid_checkpoint", `1${"0".repeat(39)}…`],
+    ] as const) {
+      const { error } = await rig.finished(await rig.enqueue(jobType));
+      expect(error).toMatchObject({ code, message: expect.stringContaining(number) });
+    }
+  });
+});
