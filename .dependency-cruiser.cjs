@@ -32,6 +32,7 @@ const ENTRIES = [
   "src/cli/main.ts",
   "src/database/embedded/watchdog.ts",
   "src/graphql/print-schema.ts",
+  "src/handlers/isolation/entry.ts",
   "src/worker/beat-thread.ts",
   "src/worker/worker-thread.ts",
 ];

@@ -26,6 +26,10 @@ const handlerModule = z.object({
   maxAttempts: wholeNumber(1, MAX_ATTEMPTS).nullable().default(null),
   backoff: backoff.nullable().default(null),
   timeoutMs: wholeNumber(1, MAX_TIMEOUT_MS).nullable().default(null),
+  isolate: z
+    .literal("process", { error: ({ input }) => `must be "process", got ${inspect(input)}` })
+    .nullable()
+    .default(null),
 });
 
 /**

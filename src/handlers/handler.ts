@@ -79,6 +79,8 @@ export interface RegisteredHandler {
   readonly backoff: Backoff | null;
   /** An attempt's time, of jobs whose creator named none. */
   readonly timeoutMs: number | null;
+  /** Where it runs: in a process of its own, or, null, among the worker's others. */
+  readonly isolate: "process" | null;
 }
 
 /** Job type → its handler. */

@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import { ConfigError } from "../config.js";
 import type { Handlers, RegisteredHandler } from "./handler.js";
 import { parseHandlerModule } from "./handler-module.js";
+import { ProcessPool } from "./isolation/process-pool.js";
 
 const MODULE = /^[^.].*\.(?:js|mjs|ts)$/su;
 const NO_HANDLER = /\.(?:test\.[^.]+|d\.ts)$/u;
@@ -13,9 +14,14 @@ const MAX_JOB_TYPE_CHARACTERS = 100;
  * Loads a folder of handlers: each `.js`, `.mjs` or `.ts` module's name without the extension is a job type, its
  * default export the handler, and other exports its type's settings. Folders inside it, dotfiles, `*.test.*`, `*.d.ts` and all other files are left alone.
  * @param builtIn the job types that a module must not take.
+ * @param processes those of the handlers that ask for one; by default they end with this process.
  * @throws {ConfigError} naming every file that is no handler, and why.
  */
-export async function loadHandlers(folder: string, builtIn: ReadonlySet<string>): Promise<Handlers> {
+export async function loadHandlers(
+  folder: string,
+  builtIn: ReadonlySet<string>,
+  processes = new ProcessPool(),
+): Promise<Handlers> {
   const files = await moduleFiles(folder);
   const handlers = new Map<string, RegisteredHandler>();
   const problems: string[] = [];
@@ -27,7 +33,10 @@ export async function loadHandlers(folder: string, builtIn: ReadonlySet<string>)
       if (fileOf.has(jobType)) throw new Error(`its job type is also that of ${fileOf.get(jobType)}`);
       checkJobType(jobType);
       fileOf.set(jobType, file);
-      handlers.set(jobType, parseHandlerModule({ ...(await import(pathToFileURL(join(folder, file)).href)) }));
+      const module = pathToFileURL(join(folder, file)).href;
+      const registered = parseHandlerModule({ ...(await import(module)) });
+      const isolated = registered.isolate === "process" && { handler: processes.handlerOf(module) };
+      handlers.set(jobType, { ...registered, ...isolated });
     } catch (error) {
       problems.push(`${JSON.stringify(file)}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createTestDatabase, type TestDatabase } from "../support/database.js";
@@ -21,6 +22,18 @@ const HANDLERS = {
       Promise.reject(new Error("nobody listens"));
       await new Promise(() => undefined);
     };`,
+  "APART.mjs": `
+    import { writeFileSync } from "node:fs";
+    export const isolate = "process";
+    export default ({ file }) => {
+      writeFileSync(file, String(process.pid));
+      for (;;);
+    };`,
+  "FILL.mjs": `
+    export const isolate = "process";
+    export default () => {
+      for (const all = []; ; ) all.push(Array.from({ length: 10_000 }, Math.random));
+    };`,
   "QUICK.mjs": "export default () => 'quick';",
 };
 
@@ -28,12 +41,22 @@ let own: TestDatabase;
 let member: TestMember;
 let folder: string;
 let service: Service;
+const restart = async (variables: Record<string, string> = {}): Promise<void> => {
+  await service?.end("SIGKILL");
+  service = await startService({
+    DATABASE_URL: own.url,
+    DATA_DIR: folder,
+    HANDLERS: folder,
+    ROLE: "all",
+    ...variables,
+  });
+};
 beforeAll(async () => {
   own = await createTestDatabase();
   member = await serviceMember(own);
   folder = await mkdtemp(join(tmpdir(), "atlas-blocked-"));
   for (const [name, source] of Object.entries(HANDLERS)) await writeFile(join(folder, name), source);
-  service = await startService({ DATABASE_URL: own.url, DATA_DIR: folder, HANDLERS: folder, ROLE: "all" });
+  await restart();
 });
 afterAll(async () => {
   await service.end("SIGKILL");
@@ -111,6 +134,50 @@ describe("a handler that blocks the worker's event loop", () => {
     });
     const next = await create("QUICK");
     expect(await jobThat(next, ({ status }) => status === "COMPLETED")).toMatchObject({ output: "quick" });
+  });
+});
+
+describe("a handler that blocks a process of its own", () => {
+  /** One that has ended and that nobody has asked about is listed as Z. */
+  const isAlive = (pid: number): boolean =>
+    /^[^Z]/.test(spawnSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" }).stdout.trim());
+  const begin = async (name: string, options: Record<string, unknown> = {}) => {
+    const file = join(folder, name);
+    const id = await create("APART", { input: { file }, maxAttempts: 1, ...options });
+    return { id, pid: await until(async () => Number(await readFile(file, "utf8").catch(() => "")) || null) };
+  };
+
+  it("holds up nothing, and is ended at its timeout", async () => {
+    const { id, pid } = await begin("first", { timeoutMs: 2_000 });
+    const next = await create("QUICK");
+    expect(await jobThat(next, ({ status }) => status === "COMPLETED")).toMatchObject({ output: "quick" });
+    expect((await jobOf(id)).status).toBe("RUNNING");
+    expect(await jobThat(id, ({ status }) => status === "FAILED")).toMatchObject({ error: { code: "timeout" } });
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  it("ends with the worker's thread", async () => {
+    const { id, pid } = await begin("second");
+    await create("EXIT", { maxAttempts: 1 });
+    expect(await jobThat(id, ({ status }) => status === "FAILED")).toMatchObject({ error: { code: "worker_lost" } });
+    await until(() => !isAlive(pid));
+  });
+
+  it("ends alone when it runs out of memory", async () => {
+    await restart({ NODE_OPTIONS: "--max-old-space-size=200" });
+    const id = await create("FILL", { maxAttempts: 1 });
+    const { error } = await jobThat(id, ({ status }) => status === "FAILED");
+    expect(error).toEqual({
+      code: "process_ended",
+      message: expect.stringMatching(/SIGABRT.*out of memory$/) as string,
+    });
+    expect(lines("the worker's thread has ended")).toEqual([]);
+  });
+
+  it("ends with a service that is killed", async () => {
+    const { pid } = await begin("third");
+    await restart();
+    await until(() => !isAlive(pid));
   });
 });
 

@@ -89,6 +89,7 @@ describe("loadHandlers", () => {
       maxAttempts: 25,
       backoff: { firstMs: 60_000, maxMs: 86_400_000 },
       timeoutMs: 604_800_000,
+      isolate: null,
     });
     expect(handlers.get("PLAIN")).toMatchObject({ maxAttempts: null, backoff: null, timeoutMs: null });
   });
@@ -98,6 +99,7 @@ describe("loadHandlers", () => {
     ["maxAttempts = 26", "export maxAttempts must be a whole number, 1–25, got 26"],
     ["maxAttempts = '3'", "export maxAttempts must be a whole number, 1–25, got '3'"],
     ["maxAttempts = 1.5", "export maxAttempts must be a whole number, 1–25, got 1.5"],
+    ["isolate = true", 'export isolate must be "process", got true'],
     ["timeoutMs = 0", "export timeoutMs must be a whole number, 1–604800000, got 0"],
     ["timeoutMs = 10n", "export timeoutMs must be a whole number, 1–604800000, got 10n"],
     ["backoff = 5", "export backoff must be {firstMs, maxMs}"],
