@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import net, { type Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import cors from "cors";
 import express, { type Express, type RequestHandler } from "express";
 import helmet from "helmet";
@@ -11,6 +11,7 @@ import type { Asking } from "./auth/viewer.js";
 import { type Config, ConfigError } from "./config.js";
 import type { Database } from "./database/database.js";
 import { AtlasError, ERRORS } from "./errors.js";
+import type { Trust } from "./graphql/same-origin.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
 import { createErrorHandler, type ErrorBody } from "./rest/error-handler.js";
@@ -35,7 +36,7 @@ export interface AtlasServer {
   listen(): Promise<{ port: number; url: string }>;
   /** From now on `/readyz` answers 503. */
   failReadiness(): void;
-  /** Takes no more connections, ends event streams and lets requests in flight end, for at most `graceMs`. */
+  /** Takes no more connections, ends event streams and lets requests in flight or on their way end, for at most `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
 
@@ -44,9 +45,12 @@ const GRAPHQL_BODY_LIMIT = "8mb";
 const REQUEST_TIMEOUT_MS = 30_000;
 const HEADERS_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-/** A connection on which nothing comes and nothing goes: its client has stopped reading, or is gone. */
+/** A request or an answer of which nothing comes and nothing goes: its client has stopped reading, or is gone. */
 const SILENCE_MS = 60_000;
-const KEEP_ALIVE_MS = 10_000;
+/** Between requests. Proxies and load balancers keep theirs for 60 s: who keeps them for less, ends one that is used just then. */
+const KEEP_ALIVE_MS = 75_000;
+/** For requests to come that are on their way when a shutdown begins. */
+const LINGER_MS = 500;
 const SLOW_REQUEST_MS = 1_000;
 const READY_TIMEOUT_MS = 2_000;
 /** How long an answer about the database holds, so that probes cannot load it. */
@@ -111,7 +115,7 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   );
   server.setTimeout(SILENCE_MS);
   const drain = prepareDrain(server);
-  api?.graphql.serveWebSocket(server);
+  api?.graphql.serveWebSocket(server, app.get("trust proxy fn") as Trust);
   return {
     listen: () => listen(server, config),
     failReadiness: () => {
@@ -243,35 +247,42 @@ const graphqlBody: ErrorBody = ({ code, message, retryAfterSeconds }, requestId)
 
 /**
  * Follows a server's connections, so that it can stop taking them and end each as soon as it owes no answer. Node's own
- * `close` cuts off an answer that is still on its way to a slow reader, and waits for a connection that becomes idle only
- * later until its keep-alive ends.
+ * `close` cuts off an answer that is still on its way to a slow reader, and a request that is on its way here.
  * @returns begins the drain; the promise is fulfilled when the last connection is gone.
  */
 function prepareDrain(server: http.Server): () => Promise<void> {
   const sockets = new Set<Socket>();
   const owed = new Set<ServerResponse>();
+  let draining = false;
+  let lingering = true;
   const endIdle = (): void => {
     const busy = new Set([...owed].map((response) => response.req.socket));
     for (const socket of sockets) if (!busy.has(socket)) socket.destroySoon();
   };
-  let draining = false;
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  server.on("request", (_request, response) => {
+  // Before whoever answers it.
+  server.prependListener("request", (_request, response) => {
+    if (draining) response.setHeader("Connection", "close");
     owed.add(response);
     response.once("close", () => {
       owed.delete(response);
-      if (draining) endIdle();
+      if (draining && !lingering) endIdle();
     });
   });
-  return () => {
+  return async () => {
     draining = true;
-    const gone = new Promise<void>((resolve) => net.Server.prototype.close.call(server, () => resolve()));
     for (const response of owed) if (!response.headersSent) response.setHeader("Connection", "close");
+    // Connections that wait to be taken would be reset: a whole turn of the event loop takes them.
+    await nextTurn();
+    await nextTurn();
+    const gone = new Promise<void>((resolve) => net.Server.prototype.close.call(server, () => resolve()));
+    await Promise.race([gone, sleep(LINGER_MS, undefined, { ref: false })]);
+    lingering = false;
     endIdle();
-    return gone;
+    await gone;
   };
 }
 

@@ -1,16 +1,11 @@
-import { AtlasError } from "../errors.js";
 import type { Logger } from "../log.js";
 import { type Authenticator, memberKey } from "./authenticator.js";
+import { ExpiredTokenError } from "./expired-token-error.js";
 import { StreamLimit, type StreamLimits } from "./stream-limit.js";
 import type { Viewer } from "./viewer.js";
 
 /** Why a viewer may no longer watch. */
 export type MembershipEnd = "expired" | "removed";
-
-/** Without the tolerance of the clock that a request has: a stream would end at once, to be begun again and again. */
-export function hasExpired({ expiresAt }: Viewer): boolean {
-  return expiresAt.getTime() <= Date.now();
-}
 
 const CHECK_MS = 2_000;
 /** The longest that a timer can be set for. */
@@ -37,12 +32,11 @@ export class MembershipWatch {
   /**
    * Calls `end` once, when the viewer's time is over.
    * @returns what stops the watch, for a stream that ends by itself.
-   * @throws AtlasError `invalid_token` when the token has expired, `rate_limit_exceeded` when the user or the tenant has as many streams as they may.
+   * @throws ExpiredTokenError when the token has expired; AtlasError `rate_limit_exceeded` when the user or the tenant has as many streams as they may.
    */
   follow(viewer: Viewer, end: (why: MembershipEnd) => void): () => boolean {
-    if (hasExpired(viewer)) {
-      throw new AtlasError("invalid_token", "The bearer token is not valid: it has expired");
-    }
+    // Without the tolerance of the clock that a request has: a stream would end at once, to be begun again and again.
+    if (viewer.expiresAt.getTime() <= Date.now()) throw new ExpiredTokenError();
     const leave = this.limit.enter(viewer);
     const key = {};
     const stop = (): boolean => {

@@ -2,6 +2,7 @@ import { createPublicKey, createSecretKey, type KeyObject } from "node:crypto";
 import jwt, { type Algorithm, type JwtHeader, type JwtPayload } from "jsonwebtoken";
 import { ConfigError, type KeySource } from "../config.js";
 import { AtlasError } from "../errors.js";
+import { ExpiredTokenError } from "./expired-token-error.js";
 import { type IssuerKey, KeySet } from "./key-set.js";
 import { isUuid } from "./uuid.js";
 
@@ -36,7 +37,10 @@ export class TokenVerifier {
     this.findKey = keyFinder(rules.key);
   }
 
-  /** @throws AtlasError `invalid_token`; `unavailable` when the key set cannot be fetched. */
+  /**
+   * @throws ExpiredTokenError for one that has expired, however long ago, and is good otherwise; AtlasError `invalid_token`
+   * for any other, `unavailable` when the key set cannot be fetched.
+   */
   async verify(token: string): Promise<Identity> {
     if (token.length > MAX_TOKEN_BYTES) throw invalidToken(`the token must be at most ${MAX_TOKEN_BYTES} bytes`);
     const header = headerOf(token);
@@ -50,6 +54,8 @@ export class TokenVerifier {
       claims = jwt.verify(token, key, {
         algorithms,
         clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        // Looked at last, below: a token that is wrong in another way, too, is a bad one.
+        ignoreExpiration: true,
         ...(this.rules.issuer !== null && { issuer: this.rules.issuer }),
         ...(this.rules.audience !== null && { audience: this.rules.audience }),
       });
@@ -59,6 +65,7 @@ export class TokenVerifier {
     if (typeof claims === "string") throw invalidToken("its payload is no object");
     if (typeof claims.exp !== "number") throw invalidToken("exp is required");
     if (typeof claims.sub !== "string" || !isUuid(claims.sub)) throw invalidToken("sub must be a UUID");
+    if ((claims.exp + CLOCK_TOLERANCE_SECONDS) * 1000 <= Date.now()) throw new ExpiredTokenError();
     return { userId: claims.sub.toLowerCase(), expiresAt: new Date(Math.min(claims.exp, MAX_EXP) * 1000) };
   }
 }

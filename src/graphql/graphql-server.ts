@@ -24,6 +24,7 @@ import { CostLimit, costHeaders } from "./cost-limit.js";
 import { readDocument } from "./document.js";
 import { asGraphqlError, formatError, logUnknownErrors, MAX_ERRORS, retryAfterOf, withRequestId } from "./errors.js";
 import { createGraphiql } from "./graphiql.js";
+import type { Trust } from "./same-origin.js";
 import { asksForSchemaOnly } from "./schema-only.js";
 import { createSchema } from "./schema.js";
 import { SocketServer } from "./socket-server.js";
@@ -44,7 +45,7 @@ export interface GraphqlServer {
   /** For `/graphql`, behind a JSON body parser. */
   middleware: RequestHandler;
   /** Serves subscriptions on the upgrade requests of an HTTP server. */
-  serveWebSocket(server: Server): void;
+  serveWebSocket(server: Server, trusts: Trust): void;
   /** Closes the sockets with 1001 and takes no more. */
   closeSockets(): Promise<void>;
   /** Once the server has drained: no more operation can start. */
@@ -64,7 +65,10 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
     hideSchemaDetailsFromClientErrors: config.production,
     introspection: true,
     includeStacktraceInErrorResponses: false,
-    csrfPrevention: true,
+    // No page of another origin can send these without asking first: clients that query by GET, as urql does, may.
+    csrfPrevention: {
+      requestHeaders: ["authorization", "x-tenant-id", "x-apollo-operation-name", "apollo-require-preflight"],
+    },
     // Nobody was promised them, and each would be a way around what looks at a request's document.
     persistedQueries: false,
     // It saves less than a tenth of a request, and whoever sends ever new documents fills it: 30 MiB.
@@ -92,7 +96,7 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
   return {
     signIn: before,
     middleware,
-    serveWebSocket: (server) => sockets.serve(server),
+    serveWebSocket: (server, trusts) => sockets.serve(server, trusts),
     closeSockets: () => sockets.close(),
     close: () => apollo.stop(),
   };

@@ -15,9 +15,10 @@ import { type Context, handleProtocols, MessageType, type ServerOptions, type Su
 import { type Extra, useServer } from "graphql-ws/use/ws";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Authenticator } from "../auth/authenticator.js";
+import { ExpiredTokenError } from "../auth/expired-token-error.js";
 import { StreamLimit } from "../auth/stream-limit.js";
 import { credentialsOf } from "../auth/credentials.js";
-import { hasExpired, type MembershipEnd, type MembershipWatch } from "../auth/membership-watch.js";
+import type { MembershipEnd, MembershipWatch } from "../auth/membership-watch.js";
 import type { Viewer } from "../auth/viewer.js";
 import { exactNumber } from "../bounds/exact-json.js";
 import type { Config } from "../config.js";
@@ -32,6 +33,7 @@ import { readDocument } from "./document.js";
 import { type Result, resultStream } from "./result-stream.js";
 import { BytePace } from "../services/byte-pace.js";
 import { endStalled } from "./end-stalled.js";
+import { isSameOrigin, type Trust } from "./same-origin.js";
 import { asGraphqlError, formatError, logUnknownErrors, MAX_ERRORS, withRequestId } from "./errors.js";
 
 export interface SocketServerOptions {
@@ -90,6 +92,11 @@ const REFUSALS: Partial<Record<ErrorCode, readonly [code: number, reason: string
 /** Clients reconnect, with a new token. */
 const ENDS: Record<MembershipEnd, string> = { expired: "The token has expired", removed: "Forbidden" };
 
+function refusalFor(error: unknown): readonly [code: number, reason: string] | undefined {
+  if (error instanceof ExpiredTokenError) return [4403, ENDS.expired];
+  return error instanceof AtlasError ? REFUSALS[error.code] : undefined;
+}
+
 /** Subscriptions over graphql-transport-ws, and nothing else: queries and mutations have HTTP, with its limits. */
 export class SocketServer {
   private readonly sockets = new WebSocketServer({
@@ -131,10 +138,10 @@ export class SocketServer {
   }
 
   /** Answers the upgrade requests of an HTTP server. */
-  serve(server: Server): void {
+  serve(server: Server, trusts: Trust): void {
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on("error", () => socket.destroy());
-      const refusal = this.refusalOf(request);
+      const refusal = this.refusalOf(request, trusts);
       if (refusal !== null) {
         socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
         return;
@@ -196,16 +203,16 @@ export class SocketServer {
     await this.served.dispose();
   }
 
-  private refusalOf({ url, headers }: IncomingMessage): string | null {
+  private refusalOf(request: IncomingMessage, trusts: Trust): string | null {
     if (this.closing !== null) return "503 Service Unavailable";
-    if ((url ?? "").split("?")[0] !== PATH) return "404 Not Found";
-    const { origin, host } = headers;
+    if ((request.url ?? "").split("?")[0] !== PATH) return "404 Not Found";
+    const { origin } = request.headers;
     const { corsOrigins } = this.options.config;
     const known =
       origin === undefined ||
       corsOrigins.includes("*") ||
       corsOrigins.includes(origin) ||
-      (URL.canParse(origin) && new URL(origin).host === host);
+      isSameOrigin(request, origin, trusts);
     return known ? null : "403 Forbidden";
   }
 
@@ -222,10 +229,6 @@ export class SocketServer {
       const credentials = credentialsOf(headersOf(connectionParams));
       const viewer = await authenticator.authenticate(credentials, { requestId: extra.requestId, gone: gone.signal });
       if (gone.signal.aborted) return false;
-      if (hasExpired(viewer)) {
-        socket.close(4403, ENDS.expired);
-        return false;
-      }
       extra.viewer = viewer;
       this.senders.set(socket, viewer.userId);
       socket.once(
@@ -234,7 +237,7 @@ export class SocketServer {
       );
       return true;
     } catch (error) {
-      const refusal = error instanceof AtlasError ? REFUSALS[error.code] : undefined;
+      const refusal = refusalFor(error);
       if (refusal === undefined) this.options.log.error({ err: error }, "a socket could not be authenticated");
       socket.close(...(refusal ?? [1011, "Internal server error"]));
       return false;

@@ -13,7 +13,8 @@ export class EventStreamWriter {
   constructor(private readonly response: Response) {
     response.status(200).set({
       "Content-Type": "text/event-stream; charset=utf-8",
-      // Proxies would hold events back until a buffer is full.
+      // Proxies would hold events back until a buffer is full, those that compress too.
+      "Cache-Control": "no-store, no-transform",
       "X-Accel-Buffering": "no",
     });
     response.flushHeaders();

@@ -2,9 +2,15 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from "@apollo/client";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
-import { OperationTypeNode } from "graphql";
+import { createGraphiQLFetcher } from "@graphiql/toolkit";
+import { EventSource } from "eventsource";
+import { createEventSource } from "eventsource-client";
+import { OperationTypeNode, parse } from "graphql";
+import { GraphQLClient } from "graphql-request";
+import { createClient } from "graphql-ws";
 import { cacheExchange, Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { openDatabaseProxy } from "../support/database-proxy.js";
 import { ask, send } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { socketOf, watch } from "../support/watch.js";
@@ -19,21 +25,24 @@ interface Created {
 
 let api: TestApi;
 let member: TestMember;
+/** What a user of any client must name, and nothing else. */
+let headers: { authorization: string; "x-tenant-id": string };
 beforeAll(async () => {
   api = await startApi();
   member = await api.member();
+  headers = { authorization: `Bearer ${member.token}`, "x-tenant-id": member.tenantId };
 });
 afterAll(() => api.close());
 
 describe("clients", () => {
   it("serves Apollo Client: query and mutation over HTTP, subscription over graphql-ws", async () => {
-    const socket = socketOf(api.wsUrl, member);
+    const socket = createClient({ url: api.wsUrl, connectionParams: headers });
     const client = new ApolloClient({
       cache: new InMemoryCache(),
       link: ApolloLink.split(
         ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
         new GraphQLWsLink(socket),
-        new HttpLink({ uri: `${api.url}/graphql`, headers: member.headers }),
+        new HttpLink({ uri: `${api.url}/graphql`, headers }),
       ),
     });
     const { data: created } = await client.mutate<Created>({ mutation: gql(CREATE), variables: { type: "APOLLO" } });
@@ -58,11 +67,10 @@ describe("clients", () => {
   });
 
   it("serves urql: query and mutation over HTTP, subscription over graphql-ws", async () => {
-    const socket = socketOf(api.wsUrl, member);
+    const socket = createClient({ url: api.wsUrl, connectionParams: headers });
     const client = new Client({
       url: `${api.url}/graphql`,
-      preferGetMethod: false,
-      fetchOptions: { headers: member.headers },
+      fetchOptions: { headers },
       exchanges: [
         cacheExchange,
         fetchExchange,
@@ -91,6 +99,60 @@ describe("clients", () => {
     expect(seen).toEqual(["QUEUED"]);
     subscription.unsubscribe();
     await socket.dispose();
+  });
+
+  it("serves graphql-request", async () => {
+    const client = new GraphQLClient(`${api.url}/graphql`, { headers });
+    const { job } = (await client.request<Created>(CREATE, { type: "REQUEST" })).createJob;
+    expect(await client.request(JOB, { id: job.id })).toEqual({ job: { id: job.id, jobType: "REQUEST" } });
+    await expect(client.request(JOB, { id: "x" })).rejects.toMatchObject({
+      response: { status: 200, errors: [{ extensions: { code: "BAD_USER_INPUT" } }] },
+    });
+  });
+
+  it("serves GraphiQL's fetcher, with what stands under its headers", async () => {
+    const fetcher = createGraphiQLFetcher({ url: `${api.url}/graphql`, subscriptionUrl: api.wsUrl, fetch });
+    // Each of its answers is a stream, since one may come in parts.
+    const first = async <T>(query: string, variables: object): Promise<T> => {
+      const answers = await fetcher({ query, variables }, { headers, documentAST: parse(query) });
+      for await (const answer of answers as AsyncIterable<T>) return answer;
+      throw new Error("no answer came");
+    };
+    const { data } = await first<{ data: Created }>(CREATE, { type: "GRAPHIQL" });
+    const { job, eventCursor } = data.createJob;
+    expect(job.status).toBe("QUEUED");
+    expect(await first(WATCH, { after: eventCursor })).toEqual({
+      data: { jobStatusChanged: { jobId: job.id, status: "QUEUED" } },
+    });
+  });
+
+  it("serves the EventSource of browsers and a client made for fetch: each resumes where it was cut off", async () => {
+    const proxy = await openDatabaseProxy(api.url);
+    const { eventCursor } = await ask<{ eventCursor: string }>(api, member, `{ jobs(first: 1) { eventCursor } }`);
+    const url = `${proxy.url}v1/jobs/events?after=${encodeURIComponent(eventCursor)}`;
+    const seen: Record<"EventSource" | "eventsource-client", string[]> = { EventSource: [], "eventsource-client": [] };
+    const see = (by: keyof typeof seen) => (message: { data: string }) => {
+      const { jobType } = JSON.parse(message.data) as { jobType?: string };
+      if (jobType !== undefined) seen[by].push(jobType);
+    };
+    const source = new EventSource(url, {
+      fetch: (address, init) => fetch(address, { ...init, headers: { ...init.headers, ...headers } }),
+    });
+    source.addEventListener("message", see("EventSource"));
+    const client = createEventSource({ url, headers, onMessage: see("eventsource-client") });
+    const types: string[] = [];
+    for (const state of ["there", "away", "there", "away", "there"] as const) {
+      proxy.set(state);
+      const type = `EVENT_${types.length}`;
+      types.push(type);
+      await ask(api, member, CREATE, { type });
+      if (state === "there")
+        await until(() => seen.EventSource.includes(type) && seen["eventsource-client"].includes(type));
+    }
+    expect(seen).toEqual({ EventSource: types, "eventsource-client": types });
+    source.close();
+    client.close();
+    await proxy.close();
   });
 
   it("serves a raw graphql-ws client several subscriptions on one socket, each with its filter", async () => {

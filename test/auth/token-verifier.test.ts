@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import jwt from "jsonwebtoken";
 import { until } from "../support/until.js";
+import { ExpiredTokenError } from "../../src/auth/expired-token-error.js";
 import { KeySet } from "../../src/auth/key-set.js";
 import { type TokenRules, TokenVerifier } from "../../src/auth/token-verifier.js";
 import { ConfigError, type KeySource } from "../../src/config.js";
@@ -37,6 +38,7 @@ describe("TokenVerifier", () => {
     ["one whose payload is no JSON", sign({}).replace(/\.[^.]+/, ".e30x")],
     ["another secret's", sign({}, {}, "another secret of thirty-two bytes!!")],
     ["one that has expired", sign({}, { expiresIn: -31 })],
+    ["one that expired before all dates", jwt.sign({ sub: userId, exp: -1e300 }, SECRET)],
     ["one that is not valid yet", sign({}, { notBefore: 60 })],
     ["one without exp", jwt.sign({}, SECRET, { subject: userId })],
     ["one without sub", jwt.sign({}, SECRET, { expiresIn: 60 })],
@@ -50,6 +52,27 @@ describe("TokenVerifier", () => {
     ["one cut short", sign({}).slice(0, -3)],
   ])("refuses %s", async (_what, token) => {
     await expect(withSecret.verify(token)).rejects.toMatchObject(invalid);
+  });
+
+  it("tells one that has expired, however long ago, from one that is bad, expired or not", async () => {
+    const strict = new TokenVerifier(rules({ kind: "secret", secret: SECRET }, { issuer: "us", audience: "them" }));
+    const ours = { issuer: "us", audience: "them" };
+    const expired = (options: jwt.SignOptions, key = SECRET) => sign({}, { ...ours, expiresIn: -31, ...options }, key);
+    for (const expiresIn of [-31, -86_400, -1e9]) {
+      await expect(strict.verify(expired({ expiresIn }))).rejects.toBeInstanceOf(ExpiredTokenError);
+    }
+    for (const bad of [
+      expired({}, "another secret of thirty-two bytes!!"),
+      expired({ issuer: "others" }),
+      expired({ audience: "others" }),
+      expired({ subject: "me" }),
+      expired({ algorithm: "HS512" }),
+      expired({ notBefore: 60 }),
+    ]) {
+      const refusal = await strict.verify(bad).catch((error: unknown) => error);
+      expect(refusal).toMatchObject(invalid);
+      expect(refusal).not.toBeInstanceOf(ExpiredTokenError);
+    }
   });
 
   it("takes an end beyond all dates for the last of them", async () => {

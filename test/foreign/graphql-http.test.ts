@@ -6,12 +6,7 @@ let passport: Record<string, string>;
 beforeAll(async () => {
   api = await startApi();
   const { token, tenantId } = await api.member();
-  passport = {
-    authorization: `Bearer ${token}`,
-    "x-tenant-id": tenantId,
-    // What a client sends with a GET to show that it is no mere link.
-    "apollo-require-preflight": "true",
-  };
+  passport = { authorization: `Bearer ${token}`, "x-tenant-id": tenantId };
 });
 afterAll(() => api.close());
 

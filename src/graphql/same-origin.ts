@@ -1,0 +1,42 @@
+import type { IncomingMessage } from "node:http";
+
+/** Whether the peer at an address is a proxy whose word counts, as Express compiles it from its `trust proxy`. */
+export type Trust = (address: string, hop: number) => boolean;
+
+/**
+ * Whether a request comes from a page of the very origin that it was sent to, however each is spelled. What a trusted
+ * proxy says of the address that its client asked for (X-Forwarded-Host, -Port, -Proto) counts.
+ */
+export function isSameOrigin({ headers, socket }: IncomingMessage, origin: string, trusts: Trust): boolean {
+  const page = URL.parse(origin);
+  if (page === null || !/^https?:$/.test(page.protocol)) return false;
+  const trusted = trusts(socket.remoteAddress ?? "", 0);
+  const forwarded = (name: string): string | undefined =>
+    trusted
+      ? String(headers[name] ?? "")
+          .split(",", 1)[0]
+          ?.trim() || undefined
+      : undefined;
+  // The other way round is a proxy behind the one that ends TLS, which knows only how it was asked itself.
+  if (page.protocol === "http:" && forwarded("x-forwarded-proto")?.toLowerCase() === "https") return false;
+
+  const host = forwarded("x-forwarded-host") ?? headers.host ?? "";
+  if (/[/\\?#@]/.test(host)) return false;
+  // The page's scheme says which port is the default.
+  const asked = URL.parse(`${page.protocol}//${host}`);
+  if (asked === null || nameOf(asked) !== nameOf(page)) return false;
+  const forwardedPort = forwarded("x-forwarded-port");
+  // nginx' $host has none, whatever its client asked for.
+  const portIsLost = trusted && forwardedPort === undefined && !/:\d+$/.test(host);
+  return portIsLost || asked.port === page.port || Number(forwardedPort) === portOf(page);
+}
+
+/** Lower case, IPv6 in its short form, as URLs have it; without the dot that ends an absolute name. */
+function nameOf({ hostname }: URL): string {
+  return hostname.replace(/\.$/, "");
+}
+
+function portOf({ port, protocol }: URL): number {
+  if (port !== "") return Number(port);
+  return protocol === "https:" ? 443 : 80;
+}
