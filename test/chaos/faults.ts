@@ -32,6 +32,8 @@ const HOLDER_BOUND_MS = 20_000;
 const one = <T>(from: readonly T[], random: () => number): T => from[Math.floor(random() * from.length)] as T;
 
 const LOST_FOR_MS = 1_500;
+/** The service notes each second how far its log is complete; cursors from before that note never expire. */
+const NOTED_WITHIN_MS = 2_000;
 
 async function killWorker(scene: Scene): Promise<void> {
   const { workers, killed, random } = scene;
@@ -105,6 +107,7 @@ async function failOver({ cluster, failovers, restarts, blind, random }: Scene):
   const query = await openQuery(cluster.superuserUrl);
   const [row] = await query.rows<{ position: string }>(WATERMARK);
   await query.end();
+  await sleep(NOTED_WITHIN_MS);
   const safe = { safeAt: Date.now(), safePosition: BigInt(row?.position ?? 0) };
   const from = monotonic();
   await standby.catchUp();

@@ -1,4 +1,4 @@
-import { comparePositions, type Position } from "../../dist/feed/position.js";
+import { comparePositions, type Position, reachOf } from "../../dist/feed/position.js";
 import { until } from "../support/until.ts";
 import type { Failover } from "./failover.ts";
 import type { Finding } from "./finding.ts";
@@ -48,7 +48,7 @@ function isComplete(leg: Leg | undefined, own: EventRow[]): boolean {
  */
 function judgeLeg({ start, seen, expired }: Leg, own: EventRow[], failovers: Failover[]): string[] {
   const end = expired ? (seen.at(-1) ?? start) : null;
-  if (end !== null && !failovers.some(({ safePosition }) => end.position >= safePosition)) {
+  if (end !== null && !failovers.some(({ safePosition }) => reachOf(end) >= safePosition)) {
     return [`the cursor ${end.position}:${end.id} expired, but nothing was lost before it`];
   }
   const expected = own.filter((event) => {

@@ -56,12 +56,12 @@ export function createMember(name: string, variables: Record<string, string>): M
       own.once("exit", (code, signal) => {
         if (!asked) member.unexpected.push(`${name} ended (${code ?? signal}): ${output.slice(-500)}`);
       });
-      const ready = await until(
-        () => /"role":"\w+"(?:,"workerId":"([^"]+)")?,"msg":"ready"/.exec(output) ?? own.exitCode !== null,
-        { boundMs: READY_BOUND_MS, what: `${name} is ready` },
-      );
+      const ready = await until(() => /^\{.*"msg":"ready".*\}$/m.exec(output)?.[0] ?? own.exitCode !== null, {
+        boundMs: READY_BOUND_MS,
+        what: `${name} is ready`,
+      });
       if (ready === true) throw new Error(`${name} did not start:\n${output}`);
-      member.workerId = ready[1] ?? null;
+      member.workerId = (JSON.parse(ready) as { workerId?: string }).workerId ?? null;
     },
   };
   return member;
