@@ -11,12 +11,14 @@ import { type Command, UsageError } from "./command.js";
 import { memberAddCommand } from "./member-add.js";
 import { memberRemoveCommand } from "./member-remove.js";
 import { migrateCommand } from "./migrate.js";
+import { rolesCommand } from "./roles.js";
 import { tenantCreateCommand } from "./tenant-create.js";
 import { tokenCommand } from "./token.js";
 import { watchCommand } from "./watch.js";
 
 const COMMANDS: readonly Command[] = [
   migrateCommand,
+  rolesCommand,
   tenantCreateCommand,
   memberAddCommand,
   memberRemoveCommand,
@@ -43,7 +45,8 @@ async function main(args: string[]): Promise<number> {
       if (embedded !== null) opened.push(embedded);
       const database = await Database.connect({ url: embedded?.url ?? config.databaseUrl ?? "", poolSize: 2, log });
       opened.push(database);
-      if (command === migrateCommand) return database;
+      // Before a migration, or a restore, there is nothing to check.
+      if (command === migrateCommand || command === rolesCommand) return database;
       // A server of one's own is migrated when its operator says so.
       if (embedded !== null) await migrate(database);
       const lacking = await checkSchema(database);

@@ -75,7 +75,7 @@ expected as (
   from tenant_table join pg_roles on rolname = current_user where name = 'job_events'
 )
 select 'service' as about, format('the role %I does not exist', name) as fault,
-  'the database was migrated by another login; use that one, or migrate an empty database and load the data into it' as mend
+  'the database was migrated by another login, which is the one to use; or a dump was restored without the roles: make them in an empty database (npm run cli -- roles), and restore the whole dump after that' as mend
 from acting where oid is null and exists (select from tenant_table where oid is not null)
 
 union all

@@ -81,7 +81,7 @@ describe("the command line", () => {
   it("explains itself", async () => {
     const { code, stdout } = await cli("--help");
     expect(code).toBe(0);
-    for (const name of ["migrate", "tenant create", "member add", "member remove", "token", "watch"])
+    for (const name of ["migrate", "roles", "tenant create", "member add", "member remove", "token", "watch"])
       expect(stdout).toContain(name);
   });
 });

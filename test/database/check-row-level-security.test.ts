@@ -97,7 +97,7 @@ describe("the check of row-level security", () => {
     const stranger = await createLoginDatabase("createrole");
     await asSuperuser(`alter role ${stranger.roles.api} rename to ${stranger.login}_gone`);
     await expect(checkRowLevelSecurity(stranger.database)).rejects.toThrow(
-      `the role ${stranger.roles.api} does not exist: the database was migrated by another login`,
+      `the role ${stranger.roles.api} does not exist: the database was migrated by another login, which is the one to use; or a dump was restored without the roles`,
     );
     await asSuperuser(`alter role ${stranger.login}_gone rename to ${stranger.roles.api}`);
     await stranger.drop();
