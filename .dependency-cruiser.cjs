@@ -11,7 +11,7 @@ const ALLOWED = {
   auth: ["database"],
   queue: ["bounds", "database"],
   feed: ["database", "queue/job", "queue/job-event"],
-  handlers: [],
+  handlers: ["bounds"],
   services: ["auth", "bounds", "database", "feed", "queue"],
   worker: ["bounds", "database", "handlers", "queue"],
   graphql: { values: ["auth", "bounds", "services"], types: ["database", "feed", "queue"] },

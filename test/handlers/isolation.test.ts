@@ -92,6 +92,17 @@ describe("an isolated handler", () => {
     ]);
   });
 
+  it("is given and gives whole numbers of any length", async () => {
+    const handler = await isolated(`
+      await context.checkpoint([input.n + 1n]);
+      return { n: await context.run("INNER", { n: input.n + 2n }), text: JSON.stringify(input) };`);
+    const inner: Handler = ({ n }) => n;
+    const context = contextOf({ handlers: new Map([["INNER", inner]]) });
+    const n = 9_007_199_254_740_993n;
+    expect(await attemptOf(handler, { n }, context)).toEqual({ n: n + 2n, text: `{"n":${n}}` });
+    expect(context.kept).toEqual([[n + 1n]]);
+  });
+
   it("throws as it would at home, with what decides its job's fate", async () => {
     const handler = await isolated(`
       class NotNow extends Error { name = "NotNow"; retryAfterMs = 60_000; code = "not_now"; socket = process; }

@@ -17,9 +17,11 @@ export interface SentContext {
   logLevel: string;
 }
 
-const { Channel, toError, toPlain } = (await import(
-  new URL(`./channel${extname(import.meta.url)}`, import.meta.url).href
-)) as typeof ChannelModule;
+const load = (module: string): Promise<unknown> =>
+  import(new URL(module + extname(import.meta.url), import.meta.url).href);
+const { Channel, toError, toPlain } = (await load("./channel")) as typeof ChannelModule;
+// Has JSON.stringify write a bigint as the number that it is.
+await load("../../bounds/exact-json");
 type Message = ChannelModule.Message;
 
 // The worker ends its attempts in order, and this process with them: a terminal's Ctrl-C goes to all processes.

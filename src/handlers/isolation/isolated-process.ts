@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import type { Socket } from "node:net";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseJson } from "../../bounds/exact-json.js";
 import type { Handler, HandlerContext, Json, JsonObject } from "../handler.js";
 import { Channel, type Message, toError, toPlain } from "./channel.js";
 import type { SentContext } from "./entry.js";
@@ -27,13 +28,13 @@ export class IsolatedProcess {
       stdio: ["pipe", 1, 2, "ipc"],
     });
     this.channel = new Channel((message) => this.child.connected && this.child.send(message, () => undefined), {
-      checkpoint: (json: string) => this.attempt.checkpoint(JSON.parse(json) as Json),
+      checkpoint: (json: string) => this.attempt.checkpoint(parseJson(json) as Json),
       run: (type: string, input: string, step: number, kept: { id: number; checkpointed: Json } | null) => {
         const progress = kept && {
           checkpointed: kept.checkpointed,
           checkpoint: async (value: Json) => void (await this.channel.ask("keep", kept.id, value)),
         };
-        return this.attempt.run(type, JSON.parse(input) as JsonObject, step, ...(progress === null ? [] : [progress]));
+        return this.attempt.run(type, parseJson(input) as JsonObject, step, ...(progress === null ? [] : [progress]));
       },
       log: (line: string) => {
         const { level, msg, ...bindings } = JSON.parse(line) as { level: "info"; msg: string };
@@ -68,7 +69,7 @@ export class IsolatedProcess {
       const running = this.channel.ask("run", input, sentOf(context));
       if (signal.aborted) stop();
       else signal.addEventListener("abort", stop, { once: true });
-      return JSON.parse((await running) as string);
+      return parseJson((await running) as string);
     } finally {
       clearTimeout(killing);
       signal.removeEventListener("abort", stop);
