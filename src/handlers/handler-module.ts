@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { z } from "zod";
-import { type Handler, MAX_RETRY_DELAY_MS, type RegisteredHandler } from "./handler.js";
+import { type Handler, type JsonObject, MAX_RETRY_DELAY_MS, type RegisteredHandler } from "./handler.js";
+import { checkedBy } from "./input-schema.js";
 
 const MAX_ATTEMPTS = 25;
 const MAX_TIMEOUT_MS = 7 * 24 * 3_600_000;
@@ -30,6 +31,7 @@ const handlerModule = z.object({
     .literal("process", { error: ({ input }) => `must be "process", got ${inspect(input)}` })
     .nullable()
     .default(null),
+  inputSchema: z.record(z.string(), z.json(), "must be a JSON Schema").nullable().default(null),
 });
 
 /**
@@ -43,8 +45,16 @@ export function parseHandlerModule(exports: unknown): RegisteredHandler {
     const problems = parsed.error.issues.map(({ path, message }) => `its ${exportName(path)} ${message}`);
     throw new Error(problems.join("; "));
   }
-  const { default: handler, ...settings } = parsed.data;
-  return { handler, ...settings };
+  const { default: handler, inputSchema, ...settings } = parsed.data;
+  return { handler: inputSchema === null ? handler : checked(inputSchema, handler), ...settings };
+}
+
+function checked(inputSchema: JsonObject, handler: Handler): Handler {
+  try {
+    return checkedBy(inputSchema, handler);
+  } catch (error) {
+    throw new Error(`its export inputSchema must be a JSON Schema: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function exportName([name, ...inside]: readonly PropertyKey[]): string {

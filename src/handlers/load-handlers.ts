@@ -34,9 +34,12 @@ export async function loadHandlers(
       checkJobType(jobType);
       fileOf.set(jobType, file);
       const module = pathToFileURL(join(folder, file)).href;
-      const registered = parseHandlerModule({ ...(await import(module)) });
-      const isolated = registered.isolate === "process" && { handler: processes.handlerOf(module) };
-      handlers.set(jobType, { ...registered, ...isolated });
+      const exports = { ...((await import(module)) as object) };
+      const registered = parseHandlerModule(exports);
+      const isIsolated = registered.isolate === "process";
+      // The input is checked before it is sent, as it is for the other ones.
+      const isolated = () => parseHandlerModule({ ...exports, default: processes.handlerOf(module) });
+      handlers.set(jobType, isIsolated ? isolated() : registered);
     } catch (error) {
       problems.push(`${JSON.stringify(file)}: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -52,6 +52,13 @@ describe("an isolated handler", () => {
     expect(first).not.toBe(second);
   });
 
+  it("is given no input that its type's schema refuses", async () => {
+    const handler = await isolated("return process.pid;", 'export const inputSchema = { required: ["month"] };');
+    const failure = await failureOf(attemptOf(handler, {}, contextOf()));
+    expect(failure).toMatchObject({ code: "invalid_input", permanent: true });
+    expect(await attemptOf(handler, { month: "May" }, contextOf())).not.toBe(process.pid);
+  });
+
   it("has the whole context", async () => {
     const lines: unknown[] = [];
     const log = pino(
