@@ -86,7 +86,8 @@ const REFUSALS: Partial<Record<ErrorCode, readonly [code: number, reason: string
   tenant_required: [4400, "Name the tenant in x-tenant-id"],
   invalid_tenant_id: [4400, "x-tenant-id must be one UUID"],
   unavailable: [1013, "Try again later"],
-  rate_limit_exceeded: [4429, "Too many requests or sockets"],
+  // Not 4429, at which graphql-ws gives up for good: those that are gone, as after a restart, are counted for a moment more.
+  rate_limit_exceeded: [1013, "Too many requests or sockets"],
 };
 
 /** Clients reconnect, with a new token. */

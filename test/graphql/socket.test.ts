@@ -205,7 +205,7 @@ describe("the socket", () => {
     await until(() => closes.length === 1);
     const events = await fetch(`${few.url}/v1/jobs/events`, { headers: member.headers });
     expect([closes, events.status, ((await events.json()) as { error: string }).error]).toEqual([
-      [4429],
+      [1013],
       429,
       "rate_limit_exceeded",
     ]);

@@ -58,6 +58,15 @@ export async function startService(variables: Record<string, string>, compiled =
 /** A new tenant's member, with a token that the services accept. */
 export async function serviceMember({ database }: TestDatabase): Promise<TestMember> {
   const { tenantId, userId } = await createTenant(database);
-  const token = issueToken({ key: { kind: "secret", secret: SECRET }, issuer: null, audience: null }, userId, 3600);
+  const token = serviceToken(userId, 3600);
   return { tenantId, userId, token, headers: headersFor(token, tenantId) };
+}
+
+/** A token that the services accept. */
+export function serviceToken(userId: string, expiresInSeconds: number): string {
+  return issueToken(
+    { key: { kind: "secret", secret: SECRET }, issuer: null, audience: null },
+    userId,
+    expiresInSeconds,
+  );
 }
