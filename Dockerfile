@@ -2,7 +2,7 @@ FROM node:24.19.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json ensure-built.js ./
 COPY src ./src
 RUN npm run build
 
