@@ -1,12 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { issueToken } from "../../dist/auth/issue-token.js";
-import { Database } from "../../dist/database/database.js";
-import { readCursorKey } from "../../dist/database/installation.js";
-import { migrate } from "../../dist/database/migrate.js";
-import { Cursors } from "../../dist/feed/cursors.js";
-import { createLogger } from "../../dist/log.js";
-import { TenantService } from "../../dist/services/tenant-service.js";
 import { openDatabaseProxy } from "../support/database-proxy.ts";
 import { type Cluster, createCluster } from "../support/cluster.ts";
 import { FAULTS, type Scene } from "./faults.ts";
@@ -14,6 +7,7 @@ import type { Finding } from "./finding.ts";
 import { findings, settle } from "./findings.ts";
 import { writeHandlers } from "./journal.ts";
 import { openQuery } from "./log.ts";
+import { preparePeople } from "./people.ts";
 import { createMember, type Member } from "./processes.ts";
 import { startProducer } from "./producer.ts";
 import { openThroughput, type Recovery, recovered, type Throughput } from "./throughput.ts";
@@ -87,7 +81,7 @@ async function perform(
 ): Promise<ChaosReport> {
   const random = generator(seed);
   const secret = randomUUID();
-  const { people, cursors } = await prepare(cluster, secret);
+  const { people, cursors } = await preparePeople(cluster.url, secret, { tenants: TENANTS, people: PRODUCERS });
   const variables = {
     DATABASE_URL: cluster.url,
     DATA_DIR: cluster.folder,
@@ -158,34 +152,6 @@ async function perform(
     recoveredMs: recoveries.flatMap(({ ms }) => ms ?? []),
     findings: [...found, recovered(recoveries)],
   };
-}
-
-/** One member of a tenant for each producer, and what reads the service's cursors. */
-async function prepare(cluster: Cluster, secret: string) {
-  const database = await Database.connect({ url: cluster.url, poolSize: 2, log: createLogger("silent") });
-  try {
-    await migrate(database);
-    const service = new TenantService(database);
-    const tenants = await Promise.all(
-      Array.from({ length: TENANTS }, (_, n) => service.createTenant(`Chaos ${n}`, null)),
-    );
-    const cursors = new Cursors(await readCursorKey(database));
-    const people = await Promise.all(
-      Array.from({ length: PRODUCERS }, async (_, n) => {
-        const { tenantId, userId } = await service.addMember(
-          tenants[n % TENANTS]!.id,
-          randomUUID(),
-          "enterprise",
-          "member",
-        );
-        const rules = { key: { kind: "secret" as const, secret }, issuer: null, audience: null };
-        return { tenantId, userId, token: issueToken(rules, userId, 86_400) };
-      }),
-    );
-    return { people, cursors };
-  } finally {
-    await database.close();
-  }
 }
 
 /** Each fault once in its order, then as the seed has it; the next one comes when the throughput is back. */
