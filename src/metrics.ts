@@ -19,10 +19,14 @@ export interface Metrics {
 /** Shorter than a scrape's usual timeout: a database that hangs must not cost the operator the other metrics. */
 const COUNT_TIMEOUT_MS = 2_000;
 
+/** Node's gauges that are named like counters, which promtool refuses; those without `_total` tell the same, by type. */
+const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
+
 export function createMetrics(database: Database): Metrics {
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   const requests = new Histogram({
     name: "atlas_http_request_duration_seconds",
     help: "How long HTTP requests took",
