@@ -19,9 +19,10 @@ const ALLOWED = {
   api: BELOW,
   demo: BELOW,
   metrics: BELOW,
-  server: [...BELOW, "metrics", "api"],
+  listen: [],
+  server: [...BELOW, "metrics", "api", "listen"],
   cli: [...BELOW, "client"],
-  main: [...BELOW, "api", "demo", "metrics", "server"],
+  main: [...BELOW, "api", "demo", "metrics", "listen", "server"],
 };
 /** Rooms closed also to what is open; some are still to come. */
 const ALONE = { bounds: ["errors"], client: [], dashboard: ["client"] };

@@ -7,6 +7,7 @@ import { openEmbeddedDatabase } from "./database/embedded/embedded.js";
 import { openHints } from "./database/hints.js";
 import { migrate } from "./database/migrate.js";
 import { prepareDemo } from "./demo.js";
+import { checkPort } from "./listen.js";
 import { createLogger, type Logger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createServer } from "./server.js";
@@ -22,7 +23,8 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
   };
   try {
     const serves = { api: config.role !== "worker", work: config.role !== "api" };
-    // Before anything is opened: a handler module that does not load stops the start.
+    // Before anything is opened: a port that is taken and a handler module that does not load stop the start.
+    await checkPort(config);
     const worker = serves.work ? await WorkerHost.open(config, log) : null;
     if (worker !== null) opened.push(() => worker.drain());
 

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import net, { type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
@@ -8,10 +7,11 @@ import express, { type Express, type RequestHandler } from "express";
 import helmet from "helmet";
 import type { Api } from "./api.js";
 import type { Asking } from "./auth/viewer.js";
-import { type Config, ConfigError } from "./config.js";
+import type { Config } from "./config.js";
 import type { Database } from "./database/database.js";
 import { AtlasError, ERRORS } from "./errors.js";
 import type { Trust } from "./graphql/same-origin.js";
+import { listen } from "./listen.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
 import { createErrorHandler, type ErrorBody } from "./rest/error-handler.js";
@@ -284,15 +284,4 @@ function prepareDrain(server: http.Server): () => Promise<void> {
     endIdle();
     await gone;
   };
-}
-
-async function listen(server: http.Server, { port, host }: Config): Promise<{ port: number; url: string }> {
-  const listening = once(server, "listening");
-  server.listen(port, host);
-  await listening.catch((error: Error) => {
-    throw new ConfigError(`Cannot listen; PORT ${port} or HOST ${host} cannot be used: ${error.message}`);
-  });
-  const address = server.address();
-  const bound = typeof address === "object" && address !== null ? address.port : port;
-  return { port: bound, url: `http://${host.includes(":") ? `[${host}]` : host}:${bound}` };
 }
