@@ -1,7 +1,9 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import fc from "fast-check";
 import { WebSocket } from "ws";
 import { type AtlasClient, createAtlasClient, type JobStatusChange } from "../../src/client/index.js";
+import { createEngineRun } from "../../src/handlers/engine-run.handler.js";
 import type { JsonObject } from "../../src/handlers/handler.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
@@ -47,6 +49,11 @@ beforeAll(async () => {
       return context.run("INNER", structuredClone(context.checkpointed) as JsonObject);
     },
     INNER: (input) => input,
+    FAILS_ONCE: (input, { attempt }) => {
+      if (attempt === 1) throw new Error("once more");
+      return input;
+    },
+    ENGINE_RUN: createEngineRun(() => true),
   });
   api = await startApi({}, rig);
   member = await api.member();
@@ -123,6 +130,14 @@ const value = fc.letrec((tie) => ({
 })).any;
 const input = fc.record({ a: value, big });
 
+/** Waits for a job's end; a failed attempt's next one would wait for ten seconds. */
+async function finished(id: string): Promise<void> {
+  await until(async () => {
+    await rig.rows("update jobs set run_at = now() where id = $1 and status = 'queued' and not due", [id]);
+    return (await rig.job(id)).finishedAt !== null;
+  });
+}
+
 /** A job's input and output in every text that goes out, as far as each surface has them. */
 async function shown(id: string): Promise<Record<string, unknown>> {
   const query = "query ($id: ID!) { job(id: $id) { input output } }";
@@ -159,12 +174,7 @@ describe("a number of an input", () => {
     await fc.assert(
       fc.asyncProperty(input, async (given) => {
         const id = await WAYS[way]!(given);
-        await rig.rows("update jobs set run_at = now() where id = $1", [id]);
-        await until(async () => {
-          // A failed attempt's next one would wait for ten seconds.
-          await rig.rows("update jobs set run_at = now() where id = $1 and status = 'queued' and not due", [id]);
-          return (await rig.job(id)).finishedAt !== null;
-        });
+        await finished(id);
         const expected = fromJson(asJson(given));
         const surfaces = await shown(id);
         const { socket: onSocket, ...others } = surfaces;
@@ -174,6 +184,29 @@ describe("a number of an input", () => {
       { numRuns: 4 },
     );
   });
+
+  it("is the same in an engine run's steps and outputs, also where it goes on after a checkpoint", async () => {
+    const steps = `[{"jobType":"INNER","input":{"id":9007199254740993}},{"jobType":"FAILS_ONCE","input":{"id":-9007199254740993}}]`;
+    const id = idIn(await sent("/v1/jobs", `{"jobType":"ENGINE_RUN","input":{"steps":${steps}}}`));
+    await finished(id);
+    expect((await sent(`/v1/jobs/${id}`)).text).toContain(
+      '"output":{"steps":[{"output":{"id":9007199254740993},"jobType":"INNER"},{"output":{"id":-9007199254740993},"jobType":"FAILS_ONCE"}]}',
+    );
+  });
+
+  it("is the same in the event stream that ends with a job, and on the command line", async () => {
+    const { eventCursor } = await client.list({ first: 1 });
+    const id = idIn(await sent("/v1/jobs", '{"jobType":"INNER","input":{"id":9007199254740993}}'));
+    const stream = await sent(`/v1/jobs/events?job_id=${id}&until=finished`);
+    expect(stream.text).toContain('"output":{"id":9007199254740993}');
+    const options = ["--url", api.url, "--tenant", member.tenantId, "--token", member.token, "--after", eventCursor];
+    const watching = spawn(process.execPath, ["dist/cli/main.js", "watch", ...options], { stdio: ["ignore", "pipe", "inherit"] });
+    let printed = "";
+    watching.stdout.setEncoding("utf8").on("data", (text: string) => (printed += text));
+    await until(() => printed.includes('"output":{"id":9007199254740993}'));
+    watching.kill("SIGTERM");
+    await once(watching, "exit");
+  }); // prettier-ignore
 
   it("is that of a variable within a literal", async () => {
     const id = idIn(await sent("/graphql", `{"query":${JSON.stringify(NESTED)},"variables":{"n":9007199254740993}}`));
