@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { WebSocket } from "ws";
 import { type AtlasClient, createAtlasClient, type JobStatusChange } from "../../src/client/index.js";
 import { createEngineRun } from "../../src/handlers/engine-run.handler.js";
-import type { JsonObject } from "../../src/handlers/handler.js";
+import type { Handler, JsonObject } from "../../src/handlers/handler.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { until } from "../support/until.js";
@@ -38,7 +38,8 @@ let socket: WebSocket;
 
 beforeAll(async () => {
   rig = await createRig();
-  rig.work({
+  api = await startApi({}, rig);
+  const handlers: Record<string, Handler> = {
     ECHO: async (input, context) => {
       handled.set(context.jobId, input);
       if (context.checkpointed === null) {
@@ -54,8 +55,8 @@ beforeAll(async () => {
       return input;
     },
     ENGINE_RUN: createEngineRun(() => true),
-  });
-  api = await startApi({}, rig);
+  };
+  rig.work(handlers, { hints: api.hints });
   member = await api.member();
   client = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: member.token });
   changes = client.watch();
