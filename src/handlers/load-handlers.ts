@@ -12,7 +12,8 @@ const MAX_JOB_TYPE_CHARACTERS = 100;
 
 /**
  * Loads a folder of handlers: each `.js`, `.mjs` or `.ts` module's name without the extension is a job type, its
- * default export the handler, and other exports its type's settings. Folders inside it, dotfiles, `*.test.*`, `*.d.ts` and all other files are left alone.
+ * default export the handler, and other exports its type's settings. Folders inside it, dotfiles, `*.test.*`, `*.d.ts` and
+ * all other files are left alone.
  * @param builtIn the job types that a module must not take.
  * @param processes those of the handlers that ask for one; by default they end with this process.
  * @throws {ConfigError} naming every file that is no handler, and why.

@@ -1,5 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import fc from "fast-check";
+import MimeNode from "nodemailer/lib/mime-node";
+import { parseEmail, recipientsOf } from "../../src/handlers/email-message.js";
 import type { JsonObject } from "../../src/handlers/handler.js";
 import { createMailRig, headerOf, type MailRig } from "./email-rig.js";
 import { attemptOf, contextOf, failureOf } from "./handler-context.js";
@@ -82,6 +85,38 @@ describe("EMAIL_SEND's input", () => {
     const { accepted } = (await attemptOf(send, fields, contextOf())) as { accepted: string[] };
     expect(accepted).toHaveLength(150);
   });
+});
+
+describe("an address", () => {
+  const textOf = (letters: string) => fc.string({ unit: fc.constantFrom(...letters), minLength: 1, maxLength: 8 });
+  const address = fc
+    .tuple(textOf("abzAZ09.-+_!#$%&'*/=?^`{|}~é漢😀\u0301"), textOf("abzAZ09.-éßΣςİı漢字例ａ１\u0301\u200d。"))
+    .map(([local, domain]) => `${local}@${domain}`);
+
+  // Who is accepted and who is not is known by these names: another spelling would be sent the mail again.
+  it("is given to the mail server as it is named in the output, and once", () => {
+    let accepted = 0;
+    const check = fc.property(address, (to) => {
+      const parsed = attemptToParse({ to });
+      if (parsed === null) return;
+      accepted += 1;
+      const recipients = recipientsOf(parsed);
+      const envelope = new MimeNode("text/plain").setEnvelope({ to: recipients }).getEnvelope();
+      expect(envelope.to).toEqual(recipients);
+      expect(attemptToParse({ to: recipients })).not.toBeNull();
+      expect(recipientsOf(attemptToParse({ to: recipients })!)).toEqual(recipients);
+    });
+    fc.assert(check, { numRuns: 3_000 });
+    expect(accepted).toBeGreaterThan(300);
+  });
+
+  function attemptToParse(input: JsonObject): ReturnType<typeof parseEmail> | null {
+    try {
+      return parseEmail(input);
+    } catch {
+      return null;
+    }
+  }
 });
 
 describe("a mail's header lines", () => {
