@@ -28,6 +28,8 @@ export interface Job {
   /** Attempts begun; 0 before the first. */
   attempt: number;
   maxAttempts: number;
+  /** Its creator named no attempts: they are its type's. */
+  maxAttemptsByType: boolean;
   /** Not before this instant. */
   runAt: Date;
   /** As its creator named it; null: the type's own, or the worker's default. */
@@ -64,6 +66,7 @@ export interface JobRow {
   error: StoredError | null;
   attempt: number;
   max_attempts: number;
+  max_attempts_by_type: boolean;
   run_at: string;
   timeout_ms: number | null;
   attempt_timeout_ms: number | null;
@@ -99,6 +102,7 @@ export function toJob(row: JobRow): Job {
     error: toJobError(row.error),
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
+    maxAttemptsByType: row.max_attempts_by_type,
     runAt: new Date(row.run_at),
     timeoutMs: row.timeout_ms,
     attemptTimeoutMs: row.attempt_timeout_ms,

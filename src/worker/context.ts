@@ -8,6 +8,7 @@ import {
   RetryError,
   UNKNOWN_JOB_TYPE,
 } from "../handlers/handler.js";
+import type { Job } from "../queue/job.js";
 import type { Attempt } from "./attempt.js";
 import { storable } from "./storable.js";
 
@@ -28,14 +29,19 @@ export function contextOf(
       tenantId: job.tenantId,
       jobType,
       attempt: job.attempt,
-      maxAttempts: job.maxAttempts,
+      maxAttempts: maxAttemptsOf(job, handlers, jobType),
       workId,
       signal,
       log,
       ...progress,
       run: async (innerType, input, step = ++calls, innerProgress = NO_PROGRESS) => {
         const inner = within(`${workId}.${step}`, innerType, innerProgress);
-        return storable(await handlerOf(handlers, innerType)(input, inner), "output");
+        try {
+          return storable(await handlerOf(handlers, innerType)(input, inner), "output");
+        } catch (error) {
+          attempt.blame(innerType, error);
+          throw error;
+        }
       },
     };
   };
@@ -45,6 +51,12 @@ export function contextOf(
       if (!(await keep(storable(value, "checkpoint")))) throw attempt.lose();
     },
   });
+}
+
+/** How often a job may be attempted while it fails in the handler of this type: its own, or one that runs inside it. */
+export function maxAttemptsOf(job: Job, handlers: Handlers, jobType: string): number {
+  const own = job.maxAttemptsByType ? (handlers.get(jobType)?.maxAttempts ?? 0) : 0;
+  return jobType === job.jobType ? job.maxAttempts : Math.max(job.maxAttempts, own);
 }
 
 /** @throws {RetryError} `unknown_job_type` */

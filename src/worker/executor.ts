@@ -9,7 +9,7 @@ import type { Job, JobStatus } from "../queue/job.js";
 import { release } from "../queue/release.js";
 import { HANDED_BACK, retryDelayMs } from "../queue/retry-policy.js";
 import type { Attempt } from "./attempt.js";
-import { contextOf, handlerOf } from "./context.js";
+import { contextOf, handlerOf, maxAttemptsOf } from "./context.js";
 import type { WorkerIntervals } from "./intervals.js";
 import {
   type FailedOutcome,
@@ -91,7 +91,8 @@ export class Executor {
       const handler = handlerOf(handlers, attempt.job.jobType);
       return outcomeOfReturn(await handler(attempt.job.input as JsonObject, contextOf(attempt, handlers, keep)));
     } catch (error) {
-      return outcomeOfThrow(error, attempt.signal);
+      const outcome = outcomeOfThrow(error, attempt.signal);
+      return outcome.kind === "failed" ? { ...outcome, origin: attempt.originOf(error) } : outcome;
     }
   }
 
@@ -136,11 +137,15 @@ export class Executor {
     return status as EndStatus | null;
   }
 
-  private failureOf({ jobType, attempt }: Job, ending: FailedOutcome): Failure {
-    const { code, message, retryAfterMs } = ending;
+  private failureOf(job: Job, ending: FailedOutcome): Failure {
+    const { handlers } = this.options;
+    const { attempt, jobType } = job;
+    const { code, message, retryAfterMs, origin = jobType } = ending;
     const handedBack = isHandedBack(ending);
-    const spared = handedBack && attempt < HANDED_BACK.maxAttempts;
-    const backoff = handedBack ? HANDED_BACK.backoff : (this.options.handlers.get(jobType)?.backoff ?? null);
+    const spared = handedBack
+      ? attempt < HANDED_BACK.maxAttempts
+      : attempt >= job.maxAttempts && attempt < maxAttemptsOf(job, handlers, origin);
+    const backoff = handedBack ? HANDED_BACK.backoff : (handlers.get(origin)?.backoff ?? null);
     return {
       code,
       message,

@@ -10,6 +10,8 @@ export interface FailedOutcome {
   permanent: boolean;
   /** The next attempt comes no sooner; null: the handler did not say. */
   retryAfterMs: number | null;
+  /** The job type whose handler failed, where it ran inside the job's own; left out: the job's own. */
+  origin?: string;
 }
 
 /** How an attempt ended. */

@@ -51,7 +51,10 @@ describe("EMAIL_SEND", () => {
     }
   });
 
-  it("survives a login that is wrong for a day, and is sent once it is right", async () => {
+  it.each([
+    ["EMAIL_SEND", INPUT],
+    ["ENGINE_RUN", { steps: [{ jobType: "EMAIL_SEND", input: INPUT }] }],
+  ])("survives a login that is wrong for a day, and is sent once it is right, by %s", async (jobType, input) => {
     let right = false;
     const url = await mail.server({
       disabledCommands: ["STARTTLS"],
@@ -59,11 +62,12 @@ describe("EMAIL_SEND", () => {
       onAuth: (_, __, done) => (right ? done(null, { user: "user" }) : done(replyOf("535 5.7.8 bad password of user"))),
     });
     rig.work(await handlersFor(url.replace("//", "//user:pass@")));
-    const id = await rig.enqueue("EMAIL_SEND", { input: INPUT });
+    const id = await rig.enqueue(jobType, { input });
     for (let attempt = 1; attempt < 22; attempt += 1) {
       const job = await waits(id, attempt);
-      expect(job).toMatchObject({ maxAttempts: 22, error: { code: "mail_server_unavailable" } });
-      expect(job.error?.message).toBe("The mail server could not take the mail");
+      expect(job.error).toMatchObject({ code: "mail_server_unavailable" });
+      expect(job.error?.message).toMatch(/The mail server could not take the mail$/);
+      expect(job.runAt.getTime() - job.updatedAt.getTime()).toBeGreaterThanOrEqual(53_000);
       right = attempt === 21;
       await hurry(id);
     }
@@ -117,6 +121,15 @@ describe("EMAIL_SEND", () => {
       ["no@example.com"],
     ]);
     await dying.drain();
+  });
+
+  it("is given up as a step of an engine run after the attempts that its creator named", async () => {
+    rig.work(await handlersFor("smtp://127.0.0.1:1"));
+    const input = { steps: [{ jobType: "EMAIL_SEND", input: INPUT }] };
+    const id = await rig.enqueue("ENGINE_RUN", { input, maxAttempts: 2 });
+    await waits(id, 1);
+    await hurry(id);
+    expect(await rig.finished(id)).toMatchObject({ status: "failed", attempt: 2, maxAttempts: 2 });
   });
 
   it("goes on with the deferred recipients as a step of an engine run", async () => {

@@ -124,6 +124,58 @@ describe("a job type's back-off", () => {
   });
 });
 
+describe("a handler inside another", () => {
+  const outer: Handler = (_, context) => context.run("INNER", {});
+
+  it("has its own type's attempts and back-off while it fails, and the outer one its own when it fails itself", async () => {
+    let failing = "INNER";
+    const seen: number[] = [];
+    rig.work({
+      OUTER: async (_, context) => {
+        await context.run("INNER", {});
+        throw new Error("the outer one");
+      },
+      INNER: parseHandlerModule({
+        default: (_: unknown, { maxAttempts }: { maxAttempts: number }) => {
+          seen.push(maxAttempts);
+          if (failing === "INNER") throw new Error("the inner one");
+        },
+        maxAttempts: 6,
+        backoff: { firstMs: 600_000, maxMs: 600_000 },
+      }),
+    });
+    const id = await rig.enqueue("OUTER");
+    for (let attempt = 1; attempt <= 5; attempt += 1) {
+      const job = await rig.jobThat(id, "waits", (now) => now.attempt === attempt && now.status === "queued");
+      expect(job.runAt.getTime() - job.updatedAt.getTime()).toBeGreaterThan(530_000);
+      if (attempt === 5) failing = "OUTER";
+      await rig.rows("update jobs set run_at = clock_timestamp() where id = $1", [id]);
+      rig.hints.send("queued");
+    }
+    const job = await rig.finished(id);
+    expect(job).toMatchObject({ status: "failed", attempt: 6, error: { message: "the outer one" } });
+    expect(new Set(seen)).toEqual(new Set([6]));
+  });
+
+  it("does not change the attempts that the job's creator named", async () => {
+    rig.work({
+      OUTER_2: outer,
+      INNER: parseHandlerModule({ default: fails, maxAttempts: 6, backoff: { firstMs: 0, maxMs: 0 } }),
+    });
+    const id = await rig.enqueue("OUTER_2", { maxAttempts: 2 });
+    expect(await rig.finished(id)).toMatchObject({ status: "failed", attempt: 2, maxAttempts: 2 });
+  });
+
+  it("does not take attempts from the outer one", async () => {
+    const never = { firstMs: 0, maxMs: 0 };
+    rig.work({
+      OUTER_3: outer,
+      INNER: parseHandlerModule({ default: fails, maxAttempts: 1, backoff: never }),
+    });
+    expect(await rig.finished(await rig.enqueue("OUTER_3"))).toMatchObject({ status: "failed", attempt: 4 });
+  });
+});
+
 describe("a job type's timeout", () => {
   const stops: Handler = (_, { signal }) => untilStopped(signal);
 
