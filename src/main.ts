@@ -5,6 +5,7 @@ import { checkRowLevelSecurity } from "./database/check-row-level-security.js";
 import { Database } from "./database/database.js";
 import { openEmbeddedDatabase } from "./database/embedded/embedded.js";
 import { openHints } from "./database/hints.js";
+import { START_WAIT_MS, UnreachableError } from "./database/reach.js";
 import { migrate } from "./database/migrate.js";
 import { prepareDemo } from "./demo.js";
 import { checkPort } from "./listen.js";
@@ -15,8 +16,11 @@ import { WorkerHost } from "./worker/worker-host.js";
 
 const SAME_SIGNAL_MS = 1_000;
 
-/** The composition root: opens what the role needs, in order, and ends it in the opposite one. */
-async function start(config: Config, log: Logger): Promise<{ stop(): Promise<void> }> {
+/**
+ * The composition root: opens what the role needs, in order, and ends it in the opposite one.
+ * @param signal ends the wait for a database that is away.
+ */
+async function start(config: Config, log: Logger, signal: AbortSignal): Promise<{ stop(): Promise<void> }> {
   const opened: (() => Promise<void>)[] = [];
   const close = async (): Promise<void> => {
     for (const one of opened.toReversed()) await one();
@@ -31,7 +35,8 @@ async function start(config: Config, log: Logger): Promise<{ stop(): Promise<voi
     const embedded = config.databaseUrl === null ? await openEmbeddedDatabase(config.dataDir, log) : null;
     if (embedded !== null) opened.push(() => embedded.close());
     const url = embedded?.url ?? config.databaseUrl ?? "";
-    const database = await Database.connect({ url, poolSize: config.databasePoolSize, log });
+    const patience = { waitMs: START_WAIT_MS, signal };
+    const database = await Database.connect({ url, poolSize: config.databasePoolSize, log, ...patience });
     opened.push(() => database.close());
     const migrated = await migrate(database);
     if (migrated.length > 0) log.info({ migrated }, "the database was migrated");
@@ -81,13 +86,15 @@ async function main(): Promise<void> {
   const config = loadConfig();
   const log = createLogger(config.logLevel, config.role);
   const die = (err: unknown): void => {
-    log.fatal({ err }, "cannot go on");
+    if (err instanceof UnreachableError) log.fatal({ database: err.address }, err.message);
+    else log.fatal({ err }, "cannot go on");
     process.exit(1);
   };
   process.on("uncaughtException", die);
   process.on("unhandledRejection", die);
 
-  const service = start(config, log);
+  const stopping = new AbortController();
+  const service = start(config, log, stopping.signal);
   const stop = (signal: NodeJS.Signals): void => {
     log.info({ signal }, "shutting down; another signal ends at once");
     const begunAt = performance.now();
@@ -97,11 +104,20 @@ async function main(): Promise<void> {
         if (performance.now() - begunAt > SAME_SIGNAL_MS) process.exit(1);
       });
     }
-    // One that comes while the service still starts waits for that: what has been opened is closed in order.
-    service.then((started) => started.stop()).then(() => process.exit(0), die);
+    stopping.abort();
+    // One that comes while the service still starts waits for that, but not for a database: what has been opened is closed in order.
+    service.then((started) => started.stop(), endOfWait).then(() => process.exit(0), die);
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
-  await service;
+  await service.catch((error: unknown) => {
+    if (error instanceof ConfigError) throw error;
+    if (!stopping.signal.aborted) die(error);
+  });
+}
+
+/** A service that is told to stop while it waits for its database has nothing to close. */
+function endOfWait(error: unknown): void {
+  if (!(error instanceof UnreachableError)) throw error;
 }
 
 /** @throws {ConfigError} on a Node that is too old, which would fail somewhere, with words that tell nobody. */

@@ -5,6 +5,7 @@ import { checkRowLevelSecurity } from "../database/check-row-level-security.js";
 import { checkSchema } from "../database/check-schema.js";
 import { Database } from "../database/database.js";
 import { openEmbeddedDatabase } from "../database/embedded/embedded.js";
+import { START_WAIT_MS } from "../database/reach.js";
 import { migrate } from "../database/migrate.js";
 import { createLogger } from "../log.js";
 import { type Command, UsageError } from "./command.js";
@@ -43,7 +44,10 @@ async function main(args: string[]): Promise<number> {
       const log = createLogger("warn", "cli");
       const embedded = config.databaseUrl === null ? await openEmbeddedDatabase(config.dataDir, log) : null;
       if (embedded !== null) opened.push(embedded);
-      const database = await Database.connect({ url: embedded?.url ?? config.databaseUrl ?? "", poolSize: 2, log });
+      const url = embedded?.url ?? config.databaseUrl ?? "";
+      // A person is told at once; what comes before a service waits as it does.
+      const waitMs = command === migrateCommand ? START_WAIT_MS : 0;
+      const database = await Database.connect({ url, poolSize: 2, log, waitMs });
       opened.push(database);
       // Before a migration, or a restore, there is nothing to check.
       if (command === migrateCommand || command === rolesCommand) return database;

@@ -1,7 +1,25 @@
 import { AtlasError } from "../errors.js";
 
-/** SQLSTATE classes and codes of a server that is stopping, starting, full, gone or out of patience: a retry can succeed. */
-const AWAY_SQLSTATE = /^(08|25P03|57P0[1-5]|53300|57014$)/;
+/**
+ * What a server answers that is stopping, starting, full, gone, out of patience, a standby or not to be entered, and what ends a
+ * transaction that might succeed alone: nothing was changed, and a retry can succeed.
+ */
+const AWAY_SQLSTATE = new RegExp(
+  `^(${[
+    "08", // connection exceptions; a pooler's own errors, too
+    "25006", // a standby, or a server that was made read-only
+    "25P0[34]", // the session was ended: idle in its transaction, or its transaction took too long
+    "28", // the login is not let in (any more)
+    "3D000", // there is no such database (any more)
+    "40001", // a standby's recovery needed what the statement read
+    "40P01", // a deadlock
+    "53", // disk full, out of memory, too many connections, a limit of the configuration
+    "55P03", // a lock was not to be had in time
+    "57014", // the statement was canceled, took too long
+    "57P0[1-5]", // the server is stopping, starting, has crashed, has dropped the database, or ended an idle session
+    "58030", // the server's disk
+  ].join("|")})`,
+);
 const AWAY_SOCKET = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -28,7 +46,8 @@ export function unavailableIfAway(error: unknown): unknown {
     : error;
 }
 
-function isAway(error: unknown, depth = 0): boolean {
+/** Whether an error, or what caused it, is the database's being away. */
+export function isAway(error: unknown, depth = 0): boolean {
   if (!(error instanceof Error) || error instanceof AtlasError || depth > 4) return false;
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   if (AWAY_SQLSTATE.test(code) || AWAY_SOCKET.has(code) || AWAY_MESSAGE.test(error.message)) return true;

@@ -7,6 +7,7 @@ import { ConcurrencyLimit } from "./concurrency-limit.js";
 import { adopt } from "./adopt.js";
 import { RETRY_AFTER_SECONDS, unavailableIfAway } from "./away.js";
 import { ANSWER_TIMEOUT_MS, ormOptions, type DatabaseOptions } from "./orm-options.js";
+import { type Patience, reach } from "./reach.js";
 
 /**
  * Whom a transaction acts as. `api` sees and changes one tenant's rows, `feed` reads every tenant's events,
@@ -58,18 +59,20 @@ export class Database {
 
   /**
    * Connects as the login of `options.url`.
-   * @throws AtlasError `unavailable` when the server cannot be reached.
+   * @throws UnreachableError when the database is still away at the end of the patience, or does not let the login in.
    */
-  static async connect(options: DatabaseOptions): Promise<Database> {
-    const orm = new MikroORM(ormOptions(options));
-    try {
-      await orm.connect();
-      const [row] = await orm.em.fork().execute<{ login: string }[]>("select current_user as login");
-      return new Database(orm, options, row?.login ?? "");
-    } catch (error) {
-      await orm.close(true);
-      throw unavailableIfAway(error);
-    }
+  static async connect(options: DatabaseOptions & Patience): Promise<Database> {
+    return reach(options.url, options.log, options, async () => {
+      const orm = new MikroORM(ormOptions(options));
+      try {
+        await orm.connect();
+        const [row] = await queryAlone<{ login: string }>(orm, "select current_user as login");
+        return new Database(orm, options, row?.login ?? "");
+      } catch (error) {
+        await orm.close(true);
+        throw error;
+      }
+    });
   }
 
   /** The ORM itself, for the test that compares migrations with entities. */
@@ -79,8 +82,7 @@ export class Database {
 
   /** Calls `work` with an ORM of its own, as the login, whose statements may take as long as they take. */
   async patiently<T>(work: (orm: MikroORM) => Promise<T>): Promise<T> {
-    // The migrator looks for its table outside of the transaction that it is given.
-    const orm = new MikroORM(ormOptions({ ...this.options, poolSize: 2, answerTimeoutMs: null }));
+    const orm = new MikroORM(ormOptions({ ...this.options, poolSize: 1, answerTimeoutMs: null }));
     try {
       return await work(orm);
     } catch (error) {
@@ -93,8 +95,7 @@ export class Database {
   /** Runs one statement with `$1` parameters as the login, in none of the roles: it is for the catalog. */
   async queryAsLogin<Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
     try {
-      const client = this.orm.em.getConnection().getClient();
-      return (await client.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
+      return await queryAlone<Row>(this.orm, sql, values);
     } catch (error) {
       throw unavailableIfAway(error);
     }
@@ -162,8 +163,7 @@ export class Database {
     return this.orm.em.fork({ clear: true }).transactional(async (em) => {
       const trx = em.getTransactionContext<Kysely<unknown>>();
       if (trx === undefined) throw new Error("no transaction context inside transactional()");
-      const query = async <Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
-        (await trx.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
+      const query = queryOf(trx);
       const [begun] = await query<Begun>(BEGIN_AS, [
         this.roleName(session.role),
         session.role === "api" ? session.tenantId : "",
@@ -200,6 +200,18 @@ export class Database {
   async close(): Promise<void> {
     await Promise.race([this.orm.close(true), sleep(CLOSE_BOUND_MS, undefined, { ref: false })]);
   }
+}
+
+/** Runs one statement in a transaction of its own, also within another one's work, which the ORM would join. */
+function queryAlone<Row>(orm: MikroORM, sql: string, values?: readonly unknown[]): Promise<Row[]> {
+  const client = orm.em.getConnection().getClient();
+  return client.transaction().execute((trx) => queryOf(trx)<Row>(sql, values));
+}
+
+/** Sends statements as they are written. */
+function queryOf(trx: Pick<Kysely<unknown>, "executeQuery">): Transaction["query"] {
+  return async <Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
+    (await trx.executeQuery<Row>(CompiledQuery.raw(sql, [...values]))).rows;
 }
 
 function goneOf(session: Session): AbortSignal | undefined {

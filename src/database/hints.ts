@@ -9,7 +9,8 @@ type Hint = "queued" | "canceling" | "events";
 /**
  * Wake-ups between processes. A hint carries nothing and promises nothing: whoever gets it reads the database, and
  * reads it each second anyway. Hints are sent after commit and on a connection of their own, at most once in 20 ms, as
- * a notifying commit takes a lock that the whole cluster shares.
+ * a notifying commit takes a lock that the whole cluster shares. Its statements are none that PostgreSQL plans, or might
+ * compile, and need no transaction with settings of its own.
  */
 export interface Hints {
   /** Wakes this process's listeners at once and the other processes' soon. Never throws, never waits. */
@@ -97,14 +98,12 @@ class DatabaseHints extends LocalHints {
       if (!this.closed) this.sendTimer = setTimeout(() => this.flush(), SEND_INTERVAL_MS).unref();
       return;
     }
-    const notify = [...this.unsent].map((hint) => `pg_notify('atlas_${hint}', '')`);
+    const notify = [...this.unsent].map((hint) => `notify atlas_${hint}`);
     // Hints that cannot be sent are dropped: the receivers poll.
     this.unsent.clear();
     this.sentAt = performance.now();
     if (notify.length === 0) return;
-    this.ask(`/* hints.send */ select ${notify.join(", ")}`, (error) =>
-      this.log.debug({ err: error }, "a hint was not sent"),
-    );
+    this.ask(`/* hints.send */ ${notify.join("; ")}`, (error) => this.log.debug({ err: error }, "a hint was not sent"));
   }
 
   /** One statement at a time: the driver is about to refuse a second one. */
@@ -147,7 +146,8 @@ class DatabaseHints extends LocalHints {
     });
     try {
       await client.connect();
-      await client.query(`/* hints.listen */ ${HINTS.map((hint) => `listen atlas_${hint}`).join("; ")}`);
+      const listen = HINTS.map((hint) => `listen atlas_${hint}`);
+      await client.query(`/* hints.listen */ ${["set idle_session_timeout to 0", ...listen].join("; ")}`);
     } catch (error) {
       lose(error);
       return;
@@ -159,7 +159,10 @@ class DatabaseHints extends LocalHints {
     this.client = client;
     this.failures = 0;
     // A half-open connection says nothing: only a question that stays unanswered reveals it.
-    this.pingTimer = setInterval(() => this.ask("/* hints.ping */ select 1", lose), PING_INTERVAL_MS).unref();
+    this.pingTimer = setInterval(
+      () => this.ask("/* hints.ping */ show server_version", lose),
+      PING_INTERVAL_MS,
+    ).unref();
     // Whatever was hinted at while nobody listened.
     for (const hint of HINTS) this.listeners.emit(hint);
   }

@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
-import { Migrator } from "@mikro-orm/migrations";
 import { defineConfig } from "@mikro-orm/postgresql";
-import { type Pool, type PoolClient, types } from "pg";
+import pg, { type PoolClient } from "pg";
 import { parseJson } from "../bounds/exact-json.js";
 import type { Logger } from "../log.js";
+import { Dialect } from "./dialect.js";
 import { entities } from "./entities/entities.js";
+import { TransactionalMigrator } from "./migrator.js";
 import { migrations } from "./migrations/migrations.js";
 
 export interface DatabaseOptions {
@@ -25,27 +26,23 @@ export const ANSWER_TIMEOUT_MS = 10_000;
 const SILENCE_FACTOR = 1.2;
 const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 30_000;
+const { DATE, TIMESTAMP, TIMESTAMPTZ, INTERVAL, JSONB } = pg.types.builtins;
+/** The ORM reads these itself: the driver would take a timestamp for the process's local time. */
+const READ_AS_TEXT = [DATE, TIMESTAMP, TIMESTAMPTZ, INTERVAL];
 
 /** The ORM's settings for a database; nothing is connected yet. */
-export function ormOptions({ url, poolSize, log, answerTimeoutMs = ANSWER_TIMEOUT_MS }: DatabaseOptions) {
+export function ormOptions(options: DatabaseOptions) {
+  const { url, log } = options;
   return defineConfig({
     clientUrl: url,
     // The ORM would otherwise take the name from MIKRO_ORM_* variables of the environment or refuse to start.
     dbName: decodeURIComponent(new URL(url).pathname.slice(1)) || "postgres",
     entities,
-    extensions: [Migrator],
+    extensions: [TransactionalMigrator],
+    // One that is missing is the operator's to make.
+    ensureDatabase: false,
     migrations: { migrationsList: migrations, tableName: "migrations", snapshot: false, silent: true },
-    pool: { min: 0, max: poolSize, idleTimeoutMillis: IDLE_TIMEOUT_MS },
-    driverOptions: {
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      application_name: "atlas-jobs",
-      keepAlive: true,
-      onPoolCreated: (pool: Pool) => {
-        keepNumbers(pool);
-        takeBackBroken(pool);
-        if (answerTimeoutMs !== null) giveUpSilent(pool, answerTimeoutMs * SILENCE_FACTOR);
-      },
-    },
+    driverOptions: () => new Dialect(createPool(options)),
     timezone: "UTC",
     forceUtcTimezone: true,
     logger: (message) => log.warn(message),
@@ -54,30 +51,33 @@ export function ormOptions({ url, poolSize, log, answerTimeoutMs = ANSWER_TIMEOU
   });
 }
 
-/** Has numbers in jsonb read as they stand there. */
-function keepNumbers({ options }: Pool): void {
-  (options.types as typeof types).setTypeParser(types.builtins.JSONB, (text) => parseJson(text));
-}
-
-/**
- * Takes back connections that end while a transaction holds them. Kysely gives none back whose rollback fails
- * (kysely#1990): each break would cost the pool a connection for good, and closing the pool would wait for it forever.
- */
-function takeBackBroken(pool: Pool): void {
-  const held = new Set<PoolClient>();
-  pool.on("acquire", (client) => held.add(client));
-  pool.on("release", (_error, client) => held.delete(client));
-  pool.on("connect", (client) => {
-    // A turn later, so that whoever does give it back has done so: a second release throws.
-    client.once("end", () => setImmediate(() => held.has(client) && client.release(true)));
+function createPool({ url, poolSize, log, answerTimeoutMs = ANSWER_TIMEOUT_MS }: DatabaseOptions): pg.Pool {
+  const types = new pg.TypeOverrides();
+  for (const oid of READ_AS_TEXT) types.setTypeParser(oid, (text) => text);
+  // Its numbers are read as they stand there.
+  types.setTypeParser(JSONB, (text) => parseJson(text));
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: poolSize,
+    idleTimeoutMillis: IDLE_TIMEOUT_MS,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: "atlas-jobs",
+    keepAlive: true,
+    types,
   });
+  // Whoever uses a connection that breaks is told by its statement; without a listener the event would end the process.
+  const ignore = ({ message }: Error): void => log.debug({ reason: message }, "a database connection broke");
+  pool.on("error", ignore);
+  pool.on("connect", (client) => client.on("error", ignore));
+  if (answerTimeoutMs !== null) giveUpSilent(pool, answerTimeoutMs * SILENCE_FACTOR);
+  return pool;
 }
 
 /**
  * Ends a connection in use on which nothing has come or gone for so long. The driver's own query_timeout leaves it in the
  * pool, its query still under way.
  */
-function giveUpSilent(pool: Pool, silenceMs: number): void {
+function giveUpSilent(pool: pg.Pool, silenceMs: number): void {
   const socketOf = (client: PoolClient): Socket => client.connection.stream as Socket;
   pool.on("connect", (client) => {
     const socket = socketOf(client);

@@ -5,6 +5,8 @@ import pg from "pg";
 /** What the worker gives its beat. */
 export interface BeatSetup {
   url: string;
+  /** What a transaction begins with. */
+  begin: string;
   role: string;
   /** The statement, and its parameters. */
   beat: string;
@@ -42,7 +44,7 @@ const RETRY_MIN_MS = 100;
 /** A process that is frozen here would hold back everybody's feed. */
 const IDLE_TIMEOUT_MS = 10_000;
 
-const { url, role, beat, values, signOff, beatMs, silentMs, times } = workerData as BeatSetup;
+const { url, begin, role, beat, values, signOff, beatMs, silentMs, times } = workerData as BeatSetup;
 let client: pg.Client | null = null;
 let asked = false;
 let ended = false;
@@ -105,7 +107,7 @@ async function transact<Row extends pg.QueryResultRow>(sql: string, parameters: 
   try {
     // The role holds for this transaction alone: behind a transaction pooler the connection is everybody's.
     await open.query(
-      `begin; set local role ${open.escapeIdentifier(role)};
+      `${begin}; set local role ${open.escapeIdentifier(role)};
        set local idle_in_transaction_session_timeout = ${IDLE_TIMEOUT_MS}`,
     );
     const { rows } = await open.query<Row>(sql, parameters);

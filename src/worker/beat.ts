@@ -2,6 +2,7 @@ import { extname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker as Thread } from "node:worker_threads";
 import type { Logger } from "../log.js";
+import { BEGIN } from "../database/begin.js";
 import { BEAT, SIGN_OFF } from "../queue/beat.js";
 import type { BeatCommand, BeatenJob, BeatMessage, BeatSetup } from "./beat-thread.js";
 import type { WorkerIntervals } from "./intervals.js";
@@ -38,6 +39,7 @@ export class Beat {
     const { url, role, worker, intervals, log } = options;
     this.setup = {
       url,
+      begin: BEGIN,
       role,
       beat: BEAT,
       values: [worker.id, worker.name, worker.jobTypes],

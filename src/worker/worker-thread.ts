@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { type Config, ConfigError } from "../config.js";
 import { Database } from "../database/database.js";
+import { START_WAIT_MS } from "../database/reach.js";
 import { openHints } from "../database/hints.js";
 import { type CreatedHandlers, createHandlers } from "../handlers/create-handlers.js";
 import { createLogger } from "../log.js";
@@ -51,7 +52,12 @@ async function live(created: CreatedHandlers): Promise<void> {
   report({ kind: "loaded" });
   const databaseUrl = await Promise.race([commands.promise, drained.promise]);
   if (databaseUrl !== undefined) {
-    const database = await Database.connect({ url: databaseUrl, poolSize: config.databasePoolSize, log });
+    const database = await Database.connect({
+      url: databaseUrl,
+      poolSize: config.databasePoolSize,
+      log,
+      waitMs: START_WAIT_MS,
+    });
     const hints = openHints(config.notify ? databaseUrl : null, log);
     const worker = startWorker({
       database,

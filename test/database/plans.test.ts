@@ -92,8 +92,11 @@ describe("under row-level security, with many rows", () => {
     );
     await client.query("begin");
     await client.query("select event_head(1000000000000)");
-    const { rows } = await client.query("select seq_scan from pg_stat_xact_user_tables where relname = 'job_events'");
-    expect(rows).toEqual([{ seq_scan: "0" }]);
+    // Of the settings' one row, too: where scans are switched off, PostgreSQL 14 to 17 take one for costly enough to be compiled.
+    const { rows } = await client.query(
+      "select relname, seq_scan from pg_stat_xact_user_tables where relname in ('job_events', 'installation') order by 1",
+    );
+    expect(rows).toEqual(["installation", "job_events"].map((relname) => ({ relname, seq_scan: "0" })));
     await client.end();
     await fresh.drop();
   });

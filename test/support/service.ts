@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
 import { issueToken } from "../../src/auth/issue-token.js";
 import { headersFor, type TestMember } from "./api.js";
 import { createTenant, type TestDatabase } from "./database.js";
@@ -21,31 +22,42 @@ export interface Service {
 }
 
 /**
- * Starts the compiled service and waits until it is ready. Its environment is these variables and nothing else.
+ * Starts the compiled service. Its environment is these variables and nothing else.
  * @param compiled the folder that of the code; another version's, for one.
  */
-export async function startService(variables: Record<string, string>, compiled = "dist"): Promise<Service> {
+export function spawnService(
+  variables: Record<string, string>,
+  compiled = "dist",
+): Pick<Service, "output"> & { child: ChildProcessByStdio<null, Readable, Readable> } {
   const child = spawn(process.execPath, [`${compiled}/main.js`], {
     env: { PATH: process.env["PATH"] ?? "", PORT: "0", JWT_SECRET: SECRET, LOG_LEVEL: "info", ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
+  }
+  return { child, output: () => output };
+}
+
+/** Starts the compiled service as `spawnService` does, and waits until it is ready. */
+export async function startService(variables: Record<string, string>, compiled = "dist"): Promise<Service> {
+  const { child, output } = spawnService(variables, compiled);
   const ready = Promise.withResolvers<string>();
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (chunk: string) => {
-      output += chunk;
-      const url = /"url":"(http[^"]+)".*"msg":"ready"/.exec(output)?.[1];
+    stream.on("data", () => {
+      const url = /"url":"(http[^"]+)".*"msg":"ready"/.exec(output())?.[1];
       if (url !== undefined) ready.resolve(url);
     });
   }
-  child.once("exit", (code) => ready.reject(new Error(`the service ended with ${code}:\n${output}`)));
-  const timer = setTimeout(() => ready.reject(new Error(`the service is not ready:\n${output}`)), READY_BOUND_MS);
+  child.once("exit", (code) => ready.reject(new Error(`the service ended with ${code}:\n${output()}`)));
+  const timer = setTimeout(() => ready.reject(new Error(`the service is not ready:\n${output()}`)), READY_BOUND_MS);
   const url = await ready.promise.finally(() => clearTimeout(timer));
   return {
     url,
     wsUrl: `${url.replace("http", "ws")}/graphql`,
     child,
-    output: () => output,
+    output,
     async end(signal) {
       if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
       const ended = once(child, "exit") as Promise<[number | null]>;
@@ -56,7 +68,7 @@ export async function startService(variables: Record<string, string>, compiled =
 }
 
 /** A new tenant's member, with a token that the services accept. */
-export async function serviceMember({ database }: TestDatabase): Promise<TestMember> {
+export async function serviceMember({ database }: Pick<TestDatabase, "database">): Promise<TestMember> {
   const { tenantId, userId } = await createTenant(database);
   const token = serviceToken(userId, 3600);
   return { tenantId, userId, token, headers: headersFor(token, tenantId) };

@@ -2,6 +2,7 @@ import { InitialMigration } from "./0001-initial.js";
 import { EventHeadMigration } from "./0002-event-head.js";
 import { EventHeadOfTheLoginMigration } from "./0003-event-head-of-the-login.js";
 import { LostPositionsMigration } from "./0004-lost-positions.js";
+import { EventHeadWithoutSequentialScansMigration } from "./0005-event-head-without-sequential-scans.js";
 import { JobTypeSettingsMigration } from "./0007-job-type-settings.js";
 import { OldestCodeMigration } from "./0009-oldest-code.js";
 
@@ -15,6 +16,7 @@ export const migrations = [
   EventHeadMigration,
   EventHeadOfTheLoginMigration,
   LostPositionsMigration,
+  EventHeadWithoutSequentialScansMigration,
   JobTypeSettingsMigration,
   OldestCodeMigration,
 ];
