@@ -7,7 +7,7 @@ import { type AtlasClient, createAtlasClient } from "../../src/client/index.js";
 import { Database } from "../../src/database/database.js";
 import { migrate } from "../../src/database/migrate.js";
 import type { TestMember } from "../support/api.js";
-import { asSuperuser, silent, type TestDatabase } from "../support/database.js";
+import { asSuperuser, silent } from "../support/database.js";
 import { debianPrograms, type DebianPostgresql, startDebianPostgresql } from "../support/debian-postgresql.js";
 import { type Service, serviceMember, startService } from "../support/service.js";
 
@@ -70,7 +70,7 @@ const mail = { jobType: "EMAIL_SEND", input: { to: "a@example.com" } };
     await shell(makeLogin, old);
     const database = await Database.connect({ url: at(old, "atlas", "atlas"), poolSize: 2, log: silent });
     await migrate(database);
-    member = await serviceMember({ database } as TestDatabase);
+    member = await serviceMember({ database });
     await database.close();
 
     const service = await start(old, "all");

@@ -7,11 +7,16 @@ export interface DatabaseProxy {
   url: string;
   /** `away` breaks connections and refuses new ones; `hang` keeps them and lets nothing through. */
   set(state: "there" | "away" | "hang"): void;
+  /** New connections go to this server's address; those that are there stay. */
+  lead(databaseUrl: string): void;
+  /** How many connections were refused. */
+  readonly refused: number;
   close(): Promise<void>;
 }
 
 export async function openDatabaseProxy(databaseUrl: string): Promise<DatabaseProxy> {
-  const target = new URL(databaseUrl);
+  let target = new URL(databaseUrl);
+  let refused = 0;
   const pairs = new Set<[net.Socket, net.Socket]>();
   let state: "there" | "away" | "hang" = "there";
   const apply = (pair: [net.Socket, net.Socket]): void => {
@@ -32,6 +37,7 @@ export async function openDatabaseProxy(databaseUrl: string): Promise<DatabasePr
         pairs.delete(pair);
       });
     }
+    if (state === "away") refused += 1;
     apply(pair);
   });
   server.listen(0, "127.0.0.1");
@@ -42,6 +48,12 @@ export async function openDatabaseProxy(databaseUrl: string): Promise<DatabasePr
     set(next) {
       state = next;
       for (const pair of pairs) apply(pair);
+    },
+    lead(url) {
+      target = new URL(url);
+    },
+    get refused() {
+      return refused;
     },
     async close() {
       proxy.set("away");
