@@ -6,7 +6,8 @@ const ORPHAN_CHECK_MS = 500;
 
 export const watchCommand: Command = {
   name: "watch",
-  about: "print each status change of a tenant's jobs as a line of JSON, until interrupted",
+  about:
+    "print each status change of a tenant's jobs as a line of JSON, with the job as it is then (jobNow), until interrupted",
   options: {
     tenant: { value: "UUID", required: true, about: "the tenant" },
     token: { value: "TOKEN", required: true, about: "a member's token" },
@@ -26,8 +27,9 @@ export const watchCommand: Command = {
       signal: interrupted.signal,
       onState: (state) => process.stderr.write(state === "live" ? `Watching ${url}\n` : `${state}\n`),
     });
-    for await (const change of changes) {
-      if (!process.stdout.write(`${JSON.stringify(change)}\n`)) await once(process.stdout, "drain");
+    for await (const { job, ...change } of changes) {
+      // A change that is told late stands beside a job that has gone on: two statuses, which must not be taken for one another.
+      if (!process.stdout.write(`${JSON.stringify({ ...change, jobNow: job })}\n`)) await once(process.stdout, "drain");
     }
     return null;
   },
