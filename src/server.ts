@@ -3,7 +3,7 @@ import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import net, { type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import cors from "cors";
-import express, { type Express, type RequestHandler } from "express";
+import express, { type Express, type RequestHandler, type Response } from "express";
 import helmet from "helmet";
 import type { Api } from "./api.js";
 import type { Asking } from "./auth/viewer.js";
@@ -75,6 +75,7 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   const closing = new AbortController();
   const app = express();
   app.disable("x-powered-by").disable("etag").set("trust proxy", config.trustProxy).set("query parser", "simple");
+  app.response.json = jsonLine;
   app.use(
     identify,
     observe(log, metrics),
@@ -138,6 +139,11 @@ function originForm({ url = "" }: IncomingMessage): string {
   if (url.startsWith("/")) return url;
   const target = URL.parse(url);
   return target === null ? "*" : target.pathname + target.search;
+}
+
+/** Answers JSON as a line that ends, so that a terminal's prompt stands on the next one. */
+function jsonLine(this: Response, body: unknown): Response {
+  return this.type("json").send(`${JSON.stringify(body)}\n`);
 }
 
 /** Names each request, as its client did or anew, and says when it is given up. */

@@ -333,7 +333,7 @@ describe("/graphql", () => {
       headers: { "content-type": "application/json" },
       body,
     });
-    expect([response.status, await response.text()]).toEqual([200, "8388596"]);
+    expect([response.status, await response.text()]).toEqual([200, "8388596\n"]);
   });
 
   it("answers what is thrown before GraphQL has the request by the table", async () => {

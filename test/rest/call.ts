@@ -45,6 +45,10 @@ export async function call(
   });
   const text = await response.text();
   expect(response.headers.get("content-type")).toBe("application/json; charset=utf-8");
+  if (method !== "HEAD") {
+    expect(text.endsWith("}\n")).toBe(true);
+    expect(response.headers.get("content-length")).toBe(String(Buffer.byteLength(text)));
+  }
   expect(response.headers.get("cache-control")).toBe("no-store");
   expect(response.headers.get("x-request-id")).toMatch(/^[\w.-]{1,100}$/);
   return { status: response.status, headers: response.headers, body: JSON.parse(text) as AnswerBody };
