@@ -84,7 +84,7 @@ function optionsOf(command: Command, args: string[]): { json: boolean; options: 
   let values: Record<string, unknown>;
   try {
     ({ values } = parseArgs({
-      args: args.slice(command.name.split(" ").length),
+      args: joinValues(args.slice(command.name.split(" ").length), names),
       options: {
         json: { type: "boolean" },
         ...Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
@@ -100,6 +100,18 @@ function optionsOf(command: Command, args: string[]): { json: boolean; options: 
     else if (command.options[name]?.required === true) throw new UsageError(`${command.name} needs --${name}.`);
   }
   return { json: values["json"] === true, options };
+}
+
+/** Joins each option with its value, which may begin with a dash as one cursor in 64 does: the parser would take it for an option. */
+function joinValues(args: readonly string[], names: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let at = 0; at < args.length; at += 1) {
+    const [option = "", value] = args.slice(at, at + 2);
+    const hasValue = names.some((name) => option === `--${name}`) && value !== undefined && !value.startsWith("--");
+    joined.push(hasValue ? `${option}=${value}` : option);
+    if (hasValue) at += 1;
+  }
+  return joined;
 }
 
 function usage(): string {

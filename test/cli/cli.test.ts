@@ -36,6 +36,12 @@ describe("the command line", () => {
     expect(await cli("migrate")).toMatchObject({ code: 0, stdout: "The database is up to date.\n" });
   });
 
+  it("takes a value that begins with a dash, as a cursor may, and an option for what it is", async () => {
+    const { stdout } = await cli("tenant", "create", "--name", "-x", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({ name: "-x" });
+    expect(await cli("tenant", "create", "--name", "--id")).toMatchObject({ code: 2 });
+  });
+
   it("makes a tenant, its member and a token that names the user", async () => {
     const [id, user] = [randomUUID(), randomUUID()];
     expect(await json("tenant", "create", "--name", "Acme", "--id", id)).toEqual({ id, name: "Acme" });
