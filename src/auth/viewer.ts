@@ -27,7 +27,7 @@ export function sessionOf({
   userId,
   deadlineAt,
   gone,
-}: Pick<Viewer, "tenantId" | "userId" | keyof Asking>): Session {
+}: Pick<Viewer, "tenantId" | "userId" | keyof Asking>): Extract<Session, { role: "api" }> {
   return {
     role: "api",
     tenantId,

@@ -13,10 +13,10 @@ import { type Patience, reach } from "./reach.js";
  * Whom a transaction acts as. `api` sees and changes one tenant's rows, `feed` reads every tenant's events,
  * memberships and counts, `worker` changes all rows. `actor` is written to the events of the changes made. `deadlineAt`,
  * as `performance.now()` counts, is when nobody waits for it any more, and `gone` fires when nobody does already. What is
- * done for a tenant takes of its share of the connections.
+ * done for a tenant takes of its share of the connections; what reads `payloads`, inputs and outputs, of half of it.
  */
 export type Session =
-  | { role: "api"; tenantId: string; actor: string; deadlineAt?: number; gone?: AbortSignal }
+  | { role: "api"; tenantId: string; actor: string; deadlineAt?: number; gone?: AbortSignal; payloads?: boolean }
   | { role: "feed"; tenantId?: string }
   | { role: "worker"; actor: string };
 
@@ -47,6 +47,8 @@ export interface Transaction {
 export class Database {
   /** No tenant ever has more than half of the connections. */
   private readonly shares: ConcurrencyLimit;
+  /** Nor does what takes long have more than half of these: what is quick, of the same tenant, finds one free. */
+  private readonly payloadShares: ConcurrencyLimit;
   private adopting: Promise<void> | null = null;
 
   private constructor(
@@ -54,7 +56,10 @@ export class Database {
     private readonly options: DatabaseOptions,
     private readonly login: string,
   ) {
-    this.shares = new ConcurrencyLimit(Math.max(Math.floor(options.poolSize / 2), 1), "transactions of a tenant");
+    const half = (count: number): number => Math.max(Math.floor(count / 2), 1);
+    const share = half(options.poolSize);
+    this.shares = new ConcurrencyLimit(share, "transactions of a tenant");
+    this.payloadShares = new ConcurrencyLimit(half(share), "readings of a tenant's inputs and outputs");
   }
 
   /**
@@ -117,8 +122,7 @@ export class Database {
    */
   async transaction<T>(session: Session, work: (tx: Transaction) => Promise<T>): Promise<T> {
     this.timeoutMs(session);
-    const tenantId = session.role === "worker" ? "" : (session.tenantId ?? "");
-    const leave = tenantId === "" ? null : await this.shares.enter(tenantId, goneOf(session));
+    const leave = await this.enterShares(session);
     try {
       return await this.begin(session, work).catch(async (error: unknown) => {
         if (!(error instanceof LostLog)) throw error;
@@ -128,7 +132,27 @@ export class Database {
     } catch (error) {
       throw unavailableIfAway(error);
     } finally {
-      leave?.();
+      leave();
+    }
+  }
+
+  /** Waits for the session's turn among its tenant's. @returns what ends it. */
+  private async enterShares(session: Session): Promise<() => void> {
+    const tenantId = session.role === "worker" ? "" : (session.tenantId ?? "");
+    const gone = goneOf(session);
+    if (tenantId === "") return () => undefined;
+    if (session.role !== "api" || session.payloads !== true) return this.shares.enter(tenantId, gone);
+    // In this order: whoever waits for the narrower ones must not hold up the others.
+    const leavePayloads = await this.payloadShares.enter(tenantId, gone);
+    try {
+      const leave = await this.shares.enter(tenantId, gone);
+      return () => {
+        leave();
+        leavePayloads();
+      };
+    } catch (error) {
+      leavePayloads();
+      throw error;
     }
   }
 

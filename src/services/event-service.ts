@@ -65,7 +65,10 @@ export class EventService {
   ) {
     this.histories = new TenantLoader(
       database,
-      MAX_BATCH,
+      {
+        maxBatchSize: MAX_BATCH,
+        nameOf: ({ jobId, afterVersion, limit }: OfTenant<HistoryPart>) => `${jobId} ${afterVersion} ${limit}`,
+      },
       async (tx, tenantId, parts: readonly OfTenant<HistoryPart>[]) => {
         const histories = await readHistories(tx, tenantId, parts);
         return histories.map((events) => ({ events, head: tx.head }));
@@ -73,7 +76,7 @@ export class EventService {
     );
     this.attemptsOf = new TenantLoader(
       database,
-      MAX_BATCH,
+      { maxBatchSize: MAX_BATCH, nameOf: ({ jobId }: OfTenant<{ jobId: string }>) => jobId },
       async (tx, tenantId, jobs: readonly OfTenant<{ jobId: string }>[]) => {
         const ids = jobs.map(({ jobId }) => jobId);
         // Two events an attempt: the one that began it, and the one that ended it.

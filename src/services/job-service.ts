@@ -76,8 +76,10 @@ export class JobService {
     log: Logger,
   ) {
     this.audit = createAudit(log);
-    this.briefly = this.loader(MAX_BATCH, () => null);
-    this.wholly = this.loader(MAX_PAYLOADS, (tenantId) => this.payloadAllowance({ tenantId }, Number.MAX_SAFE_INTEGER));
+    this.briefly = this.loader({ maxBatchSize: MAX_BATCH }, () => null);
+    this.wholly = this.loader({ maxBatchSize: MAX_PAYLOADS, payloads: this.pace }, (tenantId) =>
+      this.payloadAllowance({ tenantId }, Number.MAX_SAFE_INTEGER),
+    );
   }
 
   /**
@@ -87,7 +89,7 @@ export class JobService {
    */
   async list(viewer: Viewer, page: PageInput, payloads: PayloadAllowance | null): Promise<ListedJobs> {
     await payloads?.turn();
-    return this.act(viewer, async (tx) => {
+    return this.database.transaction({ ...sessionOf(viewer), payloads: payloads !== null }, async (tx) => {
       const found = await readJobPage(tx, this.cursors, viewer.tenantId, page, payloads);
       return { ...found, eventCursor: this.eventCursor(viewer, tx, found.jobs) };
     });
@@ -317,21 +319,19 @@ export class JobService {
   }
 
   private async look(viewer: Viewer, id: string, payload: boolean): Promise<FoundJob> {
-    const key = { tenantId: viewer.tenantId, id: jobId(id) };
-    if (!payload) return this.briefly.load(key);
-    await this.pace.turn(viewer.tenantId);
-    return this.wholly.load(key);
+    const loader = payload ? this.wholly : this.briefly;
+    return loader.load({ tenantId: viewer.tenantId, id: jobId(id) });
   }
 
   private loader(
-    maxBatchSize: number,
+    options: { maxBatchSize: number; payloads?: BytePace },
     allowanceOf: (tenantId: string) => PayloadAllowance | null,
   ): TenantLoader<JobKey, FoundJob> {
-    return new TenantLoader(this.database, maxBatchSize, async (tx, tenantId, keys) => {
-      const ids = [...new Set(keys.map(({ id }) => id))];
+    return new TenantLoader(this.database, { ...options, nameOf: ({ id }) => id }, async (tx, tenantId, keys) => {
+      const ids = keys.map(({ id }) => id);
       const { jobs } = await readJobs(tx, tenantId, ids, allowanceOf(tenantId));
       const byId = new Map(jobs.map((job) => [job.id, job]));
-      return keys.map(({ id }) => ({ job: byId.get(id) ?? null, head: tx.head }));
+      return ids.map((id) => ({ job: byId.get(id) ?? null, head: tx.head }));
     });
   }
 

@@ -1,17 +1,26 @@
 import DataLoader from "dataloader";
 import type { Database, Transaction } from "../database/database.js";
+import type { BytePace } from "./byte-pace.js";
+
+export interface LoaderOptions<Key> {
+  maxBatchSize: number;
+  /** Among its tenant's: what has one name is read once. */
+  nameOf: (key: Key) => string;
+  /** It reads inputs and outputs, and each tenant at this pace. */
+  payloads?: BytePace;
+}
 
 /**
- * Reads together what is asked for in the same turn, by whatever requests of a tenant, in one transaction. Nothing is
- * kept: the next turn reads anew. No tenant waits for another's reading, or fails with it.
+ * Reads together, and once, what is asked for in the same turn, by whatever requests of a tenant, in one transaction.
+ * Nothing is kept: the next turn reads anew. No tenant waits for another's reading, or fails with it.
  */
 export class TenantLoader<Key extends { tenantId: string }, T> {
-  private readonly loaders = new Map<string, { loader: DataLoader<Key, T>; waiting: number }>();
+  private readonly loaders = new Map<string, { loader: DataLoader<Key, T, string>; waiting: number }>();
 
   /** @param read gives one value for each key, in the keys' order. */
   constructor(
     private readonly database: Database,
-    private readonly maxBatchSize: number,
+    private readonly options: LoaderOptions<Key>,
     private readonly read: (tx: Transaction, tenantId: string, keys: readonly Key[]) => Promise<readonly T[]>,
   ) {}
 
@@ -28,10 +37,16 @@ export class TenantLoader<Key extends { tenantId: string }, T> {
     }
   }
 
-  private loaderOf(tenantId: string): DataLoader<Key, T> {
-    const session = { role: "api", tenantId, actor: "system" } as const;
-    const readAll = (keys: readonly Key[]): Promise<readonly T[]> =>
-      this.database.transaction(session, (tx) => this.read(tx, tenantId, keys));
-    return new DataLoader(readAll, { cache: false, maxBatchSize: this.maxBatchSize });
+  private loaderOf(tenantId: string): DataLoader<Key, T, string> {
+    const { maxBatchSize, nameOf, payloads } = this.options;
+    const session = { role: "api", tenantId, actor: "system", payloads: payloads !== undefined } as const;
+    const readAll = async (keys: readonly Key[]): Promise<readonly T[]> => {
+      // What is asked for from now on is read anew.
+      loader.clearAll();
+      await payloads?.turn(tenantId);
+      return this.database.transaction(session, (tx) => this.read(tx, tenantId, keys));
+    };
+    const loader = new DataLoader<Key, T, string>(readAll, { cacheKeyFn: nameOf, maxBatchSize });
+    return loader;
   }
 }
