@@ -77,11 +77,44 @@ async function renderPage(): Promise<{ html: string; policy: string }> {
 }
 
 /**
- * Gives the socket what stands under Headers. The page knows how to (its executor reads `extensions.connectionParams`),
- * but passes the headers to HTTP alone, and its options are JSON, so that no function of ours can.
+ * Gives the socket what stands under Headers, and has it say in words why it was closed. The page knows how to send them (its
+ * executor reads `extensions.connectionParams`), but passes the headers to HTTP alone, and its options are JSON, so that no
+ * function of ours can.
  */
 function withSocketHeaders(html: string): string {
-  const headers = /extensions:\{headers:(\w+)\?\.headers\}/;
-  if (!headers.test(html)) throw new Error("GraphiQL's page has changed: its subscriptions would send no headers");
-  return html.replace(headers, "extensions:{headers:$1?.headers,connectionParams:$1?.headers}");
+  const execute = /return (\w+)\((\{document:[^{}]+,extensions:\{)headers:(\w+)\?\.headers\}\}\)/;
+  if (!execute.test(html)) throw new Error("GraphiQL's page has changed: its subscriptions would send no headers");
+  return html.replace(
+    execute,
+    (_all, executor: string, request: string, given: string) =>
+      `return(${withCloseInWords.toString()})(${executor}(${request}headers:${given}?.headers,connectionParams:${given}?.headers}}))`,
+  );
+}
+
+/**
+ * Runs in the page, so it may use nothing of this file. GraphiQL shows what a stream throws; of an event that a socket was closed
+ * with it can show `{"isTrusted":true}` alone.
+ */
+async function withCloseInWords(answer: unknown): Promise<unknown> {
+  const stream = (await answer) as Partial<AsyncIterable<unknown>> | null;
+  const events = stream?.[Symbol.asyncIterator]?.();
+  if (events === undefined) return stream;
+  const inWords = (thrown: { type?: string; code?: number; reason?: string }): unknown => {
+    if (thrown.code === 4401) {
+      return {
+        message: 'No token, or not a good one: put {"Authorization": "Bearer ...", "x-tenant-id": "..."} under Headers',
+      };
+    }
+    if (thrown.type === "close") return { message: `The socket was closed: ${thrown.reason} (${thrown.code})` };
+    return thrown.type === "error" ? { message: "The socket cannot be opened: is the service there?" } : thrown;
+  };
+  const told = {
+    next: () =>
+      events.next().catch((thrown: object) => {
+        throw inWords(thrown);
+      }),
+    return: () => events.return?.() ?? Promise.resolve({ done: true, value: undefined }),
+    [Symbol.asyncIterator]: () => told,
+  };
+  return told;
 }

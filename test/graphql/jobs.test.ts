@@ -1,3 +1,5 @@
+import { runInThisContext } from "node:vm";
+import { createClient } from "graphql-ws";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
@@ -130,5 +132,23 @@ describe("GraphiQL", () => {
     expect(policy).not.toContain("http");
     const html = await response.text();
     expect(html).not.toMatch(/<(script|link)[^>]+(src|href)="(?!data:)/);
+  });
+
+  it.each([
+    ["a token", {}, /^No token, or not a good one: put \{"Authorization": "Bearer \.\.\."/],
+    ["a tenant", { authorization: true }, /^The socket was closed: Name the tenant in x-tenant-id \(4400\)$/],
+  ])("says what is wrong when a subscription lacks %s", async (_what, given, words) => {
+    const html = await (await fetch(`${api.url}/graphql`, { headers: { accept: "text/html" } })).text();
+    // The page's own code, as far as it can run without a browser, on the stream that its executor's client gives it.
+    const [, code = ""] = /return\((async function withCloseInWords[\s\S]*?)\)\(\w+\(\{document:/.exec(html) ?? [];
+    const inWords = runInThisContext(`(${code})`) as (answer: unknown) => Promise<AsyncIterableIterator<unknown>>;
+    const { authorization } = (await api.member()).headers;
+    const client = createClient({
+      url: api.wsUrl,
+      connectionParams: "authorization" in given ? { authorization } : {},
+    });
+    const stream = await inWords(client.iterate({ query: "subscription { jobStatusChanged { jobId } }" }));
+    await expect(stream[Symbol.asyncIterator]().next()).rejects.toEqual({ message: expect.stringMatching(words) });
+    expect(await inWords(Promise.resolve({ data: null }))).toEqual({ data: null });
   });
 });
