@@ -35,5 +35,4 @@ select to_regclass('migrations') is not null and to_regclass('installation') is 
 // As JSON, since the column is not there before its migration.
 const READ = `/* database.read_schema */
 select array(select name::text from migrations order by name) as applied,
-  coalesce((to_jsonb(installation) ->> 'oldest_code')::int, 0) as oldest_code
-from installation`;
+  coalesce((select (to_jsonb(installation) ->> 'oldest_code')::int from installation), 0) as oldest_code`;

@@ -10,14 +10,20 @@ let folder: string;
 beforeAll(async () => {
   own = await createTestDatabase();
   folder = await mkdtemp(join(tmpdir(), "atlas-production-"));
-  for (const path of ["package.json", "package-lock.json", "ensure-built.js", "dist"])
-    await cp(path, join(folder, path), { recursive: true });
+  for (const path of await imageFiles()) await cp(path, join(folder, path), { recursive: true });
   await linkProductionPackages();
 });
 afterAll(async () => {
   await own.drop();
   await rm(folder, { recursive: true });
 });
+
+/** What the image gets of ours, as its last stage copies it. */
+async function imageFiles(): Promise<string[]> {
+  const stage = (await readFile("Dockerfile", "utf8")).split(/^FROM /m).at(-1) ?? "";
+  const sources = [...stage.matchAll(/^COPY (?:--from=build \/app\/)?(.+) \S+$/gm)];
+  return sources.flatMap(([, paths = ""]) => paths.split(" "));
+}
 
 /** What `npm ci --omit=dev --omit=optional` installs, as the lock file has it; `npm ci` itself would need the registry. */
 async function linkProductionPackages(): Promise<void> {
@@ -46,6 +52,13 @@ describe("where production installs, without the compiler", () => {
     expect({ ...token, stdout: token.stdout.split(".").length }).toMatchObject({ status: 0, stdout: 3, stderr: "" });
     const tenant = cli("tenant", "create", "--name", "T", "--json");
     expect(JSON.parse(tenant.stdout)).toMatchObject({ name: "T" });
+  });
+
+  it("has in the image what .dockerignore lets in", async () => {
+    const allowed = (await readFile(".dockerignore", "utf8")).split("\n");
+    const files = (await imageFiles()).filter((path) => path !== "dist");
+    expect(files).toContain("ensure-built.js");
+    expect(allowed).toEqual(expect.arrayContaining(files.map((path) => `!${path}`)));
   });
 
   it("starts the service", () => {
