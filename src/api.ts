@@ -7,6 +7,7 @@ import type { Database } from "./database/database.js";
 import type { Hints } from "./database/hints.js";
 import { readCursorKey } from "./database/installation.js";
 import { Cursors } from "./feed/cursors.js";
+import { FeedDelay } from "./feed/feed-delay.js";
 import { Feed } from "./feed/feed.js";
 import { Tail } from "./feed/tail.js";
 import { createGraphqlServer, type GraphqlServer } from "./graphql/graphql-server.js";
@@ -32,6 +33,7 @@ export interface Api {
   authenticator: Authenticator;
   memberships: MembershipWatch;
   tail: Tail;
+  feedDelay: FeedDelay;
   graphql: GraphqlServer;
   /** Once the server has drained: ends what would keep the process alive. */
   close(): Promise<void>;
@@ -54,13 +56,16 @@ export async function createApi({ config, database, hints, rules, log }: ApiOpti
     memberships,
   };
   const graphql = await createGraphqlServer({ ...services, config, log });
+  const feedDelay = new FeedDelay(database, log);
   return {
     ...services,
     tail,
+    feedDelay,
     graphql,
     async close() {
       await graphql.close();
       memberships.close();
+      feedDelay.close();
       await tail.close();
     },
   };

@@ -60,7 +60,7 @@ async function start(config: Config, log: Logger, signal: AbortSignal): Promise<
     // Before the worker begins anything: a port that is taken stops the start.
     const listening = await server.listen();
     const workerId = await worker?.work(database, url);
-    if (api !== null) metrics.watchFeed(api.tail);
+    if (api !== null) metrics.watchFeed(api);
     if (worker !== null) metrics.watchWorker(worker);
     log.info({ url: listening.url, workerId }, "ready");
     if (embedded !== null && api !== null) {

@@ -12,12 +12,31 @@ export interface Metrics {
   observeRequest(labels: { method: string; route: string; status: number }, seconds: number): void;
   /** Counts what a worker does, and how many jobs it runs; read at each scrape. */
   watchWorker(worker: { running: number; stats: Readonly<Record<string, number>> }): void;
-  /** How many subscriptions are attached to the feed; read at each scrape. */
-  watchFeed(tail: { size: number }): void;
+  /**
+   * How many subscriptions are attached to the feed, and how late it is; read at each scrape. The latter is left out while the
+   * database is away.
+   */
+  watchFeed(feed: {
+    tail: { size: number };
+    feedDelay: { current: { watermarkAgeSeconds: number; lagSeconds: number } | null };
+  }): void;
 }
 
 /** Shorter than a scrape's usual timeout: a database that hangs must not cost the operator the other metrics. */
 const COUNT_TIMEOUT_MS = 2_000;
+
+const DELAYS = [
+  {
+    name: "atlas_feed_watermark_age_seconds",
+    help: "For how long the cluster's oldest open writing transaction has been seen, which holds back the feed",
+    key: "watermarkAgeSeconds",
+  },
+  {
+    name: "atlas_feed_lag_seconds",
+    help: "How old the oldest change is that is committed and that the feed may not tell of yet",
+    key: "lagSeconds",
+  },
+] as const;
 
 /** Node's gauges that are named like counters, which promtool refuses; those without `_total` tell the same, by type. */
 const MISNAMED = ["handles", "requests", "resources"].map((what) => `nodejs_active_${what}_total`);
@@ -78,7 +97,7 @@ export function createMetrics(database: Database): Metrics {
         },
       });
     },
-    watchFeed(tail) {
+    watchFeed({ tail, feedDelay }) {
       new Gauge({
         name: "atlas_subscriptions",
         help: "Subscriptions attached to this process's feed",
@@ -87,6 +106,17 @@ export function createMetrics(database: Database): Metrics {
           this.set(tail.size);
         },
       });
+      for (const { name, help, key } of DELAYS) {
+        new Gauge({
+          name,
+          help,
+          registers,
+          collect() {
+            if (feedDelay.current === null) this.remove();
+            else this.set(feedDelay.current[key]);
+          },
+        });
+      }
     },
   };
 }

@@ -28,7 +28,7 @@ export interface ServerOptions {
   database: Database;
   metrics: Metrics;
   /** Absent in a worker: health and metrics alone. */
-  api?: Omit<Api, "tail" | "close">;
+  api?: Omit<Api, "tail" | "feedDelay" | "close">;
 }
 
 export interface AtlasServer {

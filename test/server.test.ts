@@ -206,7 +206,7 @@ describe("metrics", () => {
     const worker = { running: 1, stats: { claimed: 3, completed: 2 } };
     const tail = { size: 4 };
     metrics.watchWorker(worker);
-    metrics.watchFeed(tail);
+    metrics.watchFeed({ tail, feedDelay: { current: null } });
     expect((await metrics.text()).body).toContain("atlas_worker_running_jobs 1");
     Object.assign(worker, { running: 2, stats: { claimed: 5, completed: 2 } });
     tail.size = 9;

@@ -37,6 +37,7 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
   const api = await createApi({ config, database, hints, rules: RULES, log });
   const metrics = createMetrics(database);
   const server = createServer({ config, log, database, metrics, api });
+  metrics.watchFeed(api);
   const { url: address, port } = await server.listen();
   return {
     url: address,
