@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
@@ -7,25 +6,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { buildSchema, isScalarType, isSpecifiedScalarType } from "graphql";
 import type { TestMember } from "../support/api.js";
 import { asSuperuser, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import {
+  CLIENT_NAMES,
+  type ClientName,
+  type DocumentedClient,
+  startDocumentedClient,
+} from "../support/documented-clients.js";
 import { ask } from "../support/graphql.js";
 import { lowPort } from "../support/low-port.js";
 import { type Service, serviceMember, serviceToken, startService } from "../support/service.js";
 import { until } from "../support/until.js";
-
-const page = await readFile("docs/live-updates.md", "utf8");
-const blocks = [...page.matchAll(/```js\n([\s\S]*?)```/g)].map(([, block]) => block ?? "");
-const blockWith = (text: string): string => {
-  const found = blocks.find((block) => block.includes(text));
-  if (found === undefined) throw new Error(`docs/live-updates.md has no block with ${text}`);
-  return found;
-};
-const base = blockWith('from "graphql-ws"');
-const CLIENTS = {
-  "graphql-ws": blockWith("live.subscribe(\n"),
-  "Apollo Client": blockWith('from "@apollo/client"'),
-  urql: blockWith('from "@urql/core"'),
-};
-type Name = keyof typeof CLIENTS;
 
 /** For the first token of each client. */
 const SHORT_SECONDS = 6;
@@ -38,7 +28,7 @@ let variables: Record<string, string>;
 /** Gives tokens to the clients, as an identity provider does. */
 let provider: http.Server;
 const asked = new Map<string, number>();
-const children: ChildProcess[] = [];
+const clients: DocumentedClient[] = [];
 
 beforeAll(async () => {
   own = await createTestDatabase();
@@ -54,35 +44,18 @@ beforeAll(async () => {
   await once(provider, "listening");
 });
 afterAll(async () => {
-  for (const child of children) child.kill("SIGKILL");
+  for (const client of clients) client.kill();
   await service.end("SIGKILL");
   provider.closeAllConnections();
   provider.close();
   await own.drop();
 });
 
-/** Runs a client as the page has it, in a process of its own. */
-function run(name: Name, eventCursor: string): { seen: string[]; output(): string } {
-  const tokens = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/${encodeURIComponent(name)}`;
-  const given = `
-    const tenantId = "${member.tenantId}";
-    const eventCursor = "${eventCursor}";
-    const getToken = async () => (await fetch("${tokens}")).text();
-    const show = ({ jobId, version }) => console.log(jobId, version);`;
-  const script = [given, base, CLIENTS[name]].join("\n").replaceAll("127.0.0.1:8787", new URL(service.url).host);
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "pipe"] });
-  children.push(child);
-  const seen: string[] = [];
-  let output = "";
-  let line = "";
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-    const lines = (line + chunk).split("\n");
-    line = lines.pop() ?? "";
-    seen.push(...lines);
-  });
-  child.once("exit", (code) => (output += `ended with ${code}`));
-  return { seen, output: () => output };
+function run(name: ClientName, eventCursor: string): DocumentedClient {
+  const tokenUrl = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/${encodeURIComponent(name)}`;
+  const client = startDocumentedClient(name, { url: service.url, tenantId: member.tenantId, eventCursor, tokenUrl });
+  clients.push(client);
+  return client;
 }
 
 const insert = (count: number) =>
@@ -106,15 +79,15 @@ describe("a client that is copied from the documentation", () => {
     await insert(3);
     const { eventCursor } = await ask<{ eventCursor: string }>(service, member, `{ jobs { eventCursor } }`);
     const before = await logged();
-    const clients = (Object.keys(CLIENTS) as Name[]).map((name) => ({ name, ...run(name, eventCursor) }));
+    const started = CLIENT_NAMES.map((name) => ({ name, ...run(name, eventCursor) }));
     const allHave = (count: number) =>
-      until(() => clients.every(({ seen }) => seen.length >= count), {
+      until(() => started.every(({ seen }) => seen.length >= count), {
         boundMs: 45_000,
-        what: `${count} changes: ${JSON.stringify(clients.map((one) => [one.name, one.seen.length, one.output()]))}`,
+        what: `${count} changes: ${JSON.stringify(started.map((one) => [one.name, one.seen.length, one.output()]))}`,
       });
     await insert(5);
     await allHave(5);
-    await until(() => clients.every(({ name }) => (asked.get(`/${encodeURIComponent(name)}`) ?? 0) >= 2));
+    await until(() => started.every(({ name }) => (asked.get(`/${encodeURIComponent(name)}`) ?? 0) >= 2));
     await insert(5);
     await allHave(10);
 
@@ -129,8 +102,8 @@ describe("a client that is copied from the documentation", () => {
     await insert(1);
     await allHave(21);
     const last = (await logged()).at(-1);
-    expect(clients.map(({ name, seen }) => [name, seen])).toEqual(
-      clients.map(({ name }) => [name, [...expected, last]]),
+    expect(started.map(({ name, seen }) => [name, seen])).toEqual(
+      started.map(({ name }) => [name, [...expected, last]]),
     );
   });
 
@@ -139,6 +112,7 @@ describe("a client that is copied from the documentation", () => {
     const scalars = Object.values(schema.getTypeMap()).filter(
       (type) => isScalarType(type) && !isSpecifiedScalarType(type),
     );
+    const page = await readFile("docs/live-updates.md", "utf8");
     const told = /```yaml\nconfig:\n {2}scalars:\n((?: {4}\w+: .+\n)+)```/.exec(page)?.[1] ?? "";
     const names = [...told.matchAll(/^ {4}(\w+): /gm)].map(([, name]) => name);
     expect(new Set(names)).toEqual(new Set(scalars.map(({ name }) => name)));

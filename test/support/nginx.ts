@@ -4,8 +4,8 @@ import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { lowPort } from "./low-port.js";
-import { until } from "./until.js";
+import { lowPort } from "./low-port.ts";
+import { until } from "./until.ts";
 
 /** Debian has it in /usr/sbin; where it is not installed, nothing of it can be shown. */
 const PATH = `${process.env["PATH"]}:/usr/sbin`;
@@ -18,6 +18,8 @@ const NOBODY = 65_534;
 export interface Nginx {
   port: number;
   url: string;
+  /** What it has complained of. */
+  errors(): string;
   close(): Promise<void>;
 }
 
@@ -53,6 +55,7 @@ export async function startNginx(http: string): Promise<Nginx> {
   return {
     port,
     url: `http://127.0.0.1:${port}`,
+    errors: () => errors,
     async close() {
       const ended = once(child, "exit");
       child.kill("SIGTERM");
