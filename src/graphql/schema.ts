@@ -6,6 +6,7 @@ import { JobMutationResolver } from "./resolvers/job-mutation.resolver.js";
 import { JobStatusChangeResolver } from "./resolvers/job-status-change.resolver.js";
 import { JobResolver } from "./resolvers/job.resolver.js";
 import { MemberResolver } from "./resolvers/member.resolver.js";
+import { NodeResolver } from "./resolvers/node.resolver.js";
 import { ViewerResolver } from "./resolvers/viewer.resolver.js";
 
 const ROOTS = [
@@ -22,6 +23,7 @@ export async function createSchema(): Promise<GraphQLSchema> {
       ViewerResolver,
       JobEventResolver,
       MemberResolver,
+      NodeResolver,
       JobMutationResolver,
       JobStatusChangeResolver,
     ],

@@ -1,11 +1,14 @@
 import type { Transaction } from "../database/database.js";
 import { type JobEvent, type JobEventRow, toJobEvent } from "./job-event.js";
 
-/** A part of one job's events: those after a version. */
+/** A part of one job's events: the first between two versions, or the last. */
 export interface HistoryPart {
   jobId: string;
   /** 0: from the first one kept. */
   afterVersion: number;
+  /** null: to the last one. */
+  beforeVersion: number | null;
+  backward: boolean;
   limit: number;
 }
 
@@ -23,15 +26,20 @@ export async function readHistories(
   return grouped(rows, parts.length);
 }
 
+/** Of one part, from either end by the index. */
+const BETWEEN = `select * from job_events
+  where tenant_id = $1 and job_id = part."jobId" and version > part."afterVersion"
+    and version < coalesce(part."beforeVersion", 2147483647)`;
+
 const READ_HISTORIES = `/* queue.read_histories */
 select event.*, part.ordinality::int as part
 from rows from (
-  jsonb_to_recordset($2::jsonb) as ("jobId" uuid, "afterVersion" int, "limit" int)
+  jsonb_to_recordset($2::jsonb) as ("jobId" uuid, "afterVersion" int, "beforeVersion" int, backward boolean, "limit" int)
 ) with ordinality as part
 cross join lateral (
-  select * from job_events
-  where tenant_id = $1 and job_id = part."jobId" and version > part."afterVersion"
-  order by version limit part."limit"
+  (${BETWEEN} and not part.backward order by version limit part."limit")
+  union all
+  (${BETWEEN} and part.backward order by version desc limit part."limit")
 ) event
 order by part.ordinality, event.version`;
 

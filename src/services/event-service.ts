@@ -9,7 +9,7 @@ import type { JobEvent } from "../queue/job-event.js";
 import { type HistoryPart, readAttemptEvents, readHistories } from "../queue/read-histories.js";
 import { readLastEvents } from "../queue/read-last-events.js";
 import { type JobAttempt, toAttempts } from "./job-attempts.js";
-import { checkFilter, pageSize } from "./job-page.js";
+import { checkFilter, checkPage, pageSize } from "./job-page.js";
 import { TenantLoader } from "./tenant-loader.js";
 
 /** Which status changes a subscriber wants; absent: all. */
@@ -31,10 +31,16 @@ export interface ChangeStream extends AsyncIterableIterator<StatusChange> {
   readonly startsAfter: Position;
 }
 
-/** Which part of a list of events, oldest first. */
+/** Which part of a list of events, oldest first: the first after a cursor. */
 export interface EventPageInput {
   first?: number | null | undefined;
   after?: string | null | undefined;
+}
+
+/** Or the last before one. */
+export interface JobEventPageInput extends EventPageInput {
+  last?: number | null | undefined;
+  before?: string | null | undefined;
 }
 
 export interface EventPage {
@@ -142,18 +148,29 @@ export class EventService {
    * events.
    * @throws AtlasError `invalid_input`, `invalid_cursor`
    */
-  async jobEvents(viewer: Viewer, jobId: string, { first, after }: EventPageInput): Promise<EventPage> {
-    const size = pageSize(first);
-    const { tenantId } = viewer;
-    const afterVersion = after == null ? 0 : this.cursors.readVersion(tenantId, jobId, after);
-    const { events: found, head } = await this.histories.load({ tenantId, jobId, afterVersion, limit: size + 1 });
-    const events = found
-      .slice(0, size)
-      .map((event) => ({ ...event, cursor: this.cursors.ofVersion(tenantId, jobId, event.version) }));
+  async jobEvents({ tenantId }: Viewer, jobId: string, page: JobEventPageInput): Promise<EventPage> {
+    checkPage(page);
+    const { first, after, last, before } = page;
+    const versionAt = (cursor: string): number => this.cursors.readVersion(tenantId, jobId, cursor);
+    const backward = last != null;
+    const size = pageSize(last ?? first);
+    const { events: found, head } = await this.histories.load({
+      tenantId,
+      jobId,
+      afterVersion: after == null ? 0 : versionAt(after),
+      beforeVersion: before == null ? null : versionAt(before),
+      backward,
+      limit: size + 1,
+    });
+    const more = found.length > size;
+    const events = (backward ? found.slice(-size) : found.slice(0, size)).map((event) => ({
+      ...event,
+      cursor: this.cursors.ofVersion(tenantId, jobId, event.version),
+    }));
     return {
       events,
-      hasNextPage: found.length > size,
-      hasPreviousPage: after != null,
+      hasNextPage: backward ? before != null : more,
+      hasPreviousPage: backward ? more : after != null,
       eventCursor: this.cursors.ofEvent(tenantId, startOf(head, found.at(-1)?.position)),
     };
   }

@@ -155,7 +155,8 @@ function jobsWhere(tenantId: string, filter: JobFilter | null | undefined) {
   };
 }
 
-function checkPage({ first, last, filter }: PageInput): void {
+/** @throws AtlasError `invalid_input` for sizes out of bounds, both of them, or a filter that cannot be one. */
+export function checkPage({ first, last, filter }: PageInput): void {
   const details: ErrorDetail[] = [];
   for (const [path, size] of Object.entries({ first, last })) {
     const message = size == null ? null : sizeFault(size);

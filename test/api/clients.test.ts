@@ -66,6 +66,32 @@ describe("clients", () => {
     await socket.dispose();
   });
 
+  it("lets two components of Apollo Client ask for a part of the viewer each, once", async () => {
+    let asked = 0;
+    const client = new ApolloClient({
+      cache: new InMemoryCache(),
+      link: new HttpLink({
+        uri: `${api.url}/graphql`,
+        headers,
+        fetch: (...request) => {
+          asked += 1;
+          return fetch(...request);
+        },
+      }),
+    });
+    const seen: unknown[] = [];
+    const parts = ["userId", "seatType"].map((field) =>
+      client.watchQuery({ query: gql(`query { viewer { id ${field} } }`) }).subscribe(({ data }) => seen.push(data)),
+    );
+    await until(() => client.readQuery({ query: gql(`{ viewer { id userId seatType } }`) }));
+    // Whoever's part is gone would ask again, and take the other's away.
+    await client.query({ query: gql(`{ viewer { id tenantId } }`) });
+    expect(client.readQuery({ query: gql(`{ viewer { id userId seatType tenantId } }`) })).not.toBeNull();
+    expect(asked).toBe(3);
+    for (const part of parts) part.unsubscribe();
+    client.stop();
+  });
+
   it("serves urql: query and mutation over HTTP, subscription over graphql-ws", async () => {
     const socket = createClient({ url: api.wsUrl, connectionParams: headers });
     const client = new Client({

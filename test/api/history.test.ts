@@ -22,14 +22,16 @@ afterAll(() => api.close());
 interface Connection {
   edges: { cursor: string; node: Record<string, unknown> }[];
   nodes: Record<string, unknown>[];
-  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; endCursor: string | null };
+  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
   eventCursor: string;
 }
 
 const CREATE = `mutation ($input: CreateJobInput!) { createJob(input: $input) { job { id timeoutMs } } }`;
 const PAGE = `edges { cursor node { jobId version status } } nodes { jobId jobType version previousStatus status attempt actor { kind id } error { code } }
-  pageInfo { hasNextPage hasPreviousPage endCursor } eventCursor`;
-const JOB_EVENTS = `query ($id: ID!, $first: Int, $after: String) { job(id: $id) { events(first: $first, after: $after) { ${PAGE} } } }`;
+  pageInfo { hasNextPage hasPreviousPage startCursor endCursor } eventCursor`;
+const JOB_EVENTS = `query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {
+  job(id: $id) { events(first: $first, after: $after, last: $last, before: $before) { ${PAGE} } }
+}`;
 const TENANT_EVENTS = `query ($first: Int, $after: EventCursor) { jobEvents(first: $first, after: $after) { ${PAGE} } }`;
 
 async function create(jobType: string, more: Record<string, unknown> = {}): Promise<string> {
@@ -138,12 +140,37 @@ describe("Job.events", () => {
     expect(seen).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it("pages from the end without a hole or a repetition, and between two cursors", async () => {
+    const id = await create("BACKWARD");
+    await run("BACKWARD", "release");
+    await run("BACKWARD", "complete");
+    const seen: unknown[] = [];
+    for (let before: string | null = null, more = true; more;) {
+      const page: Connection = await jobEvents(id, { last: 2, before });
+      seen.unshift(...page.edges.map(({ node }) => node["version"]));
+      expect(page.pageInfo.hasNextPage).toBe(before !== null);
+      ({ startCursor: before, hasPreviousPage: more } = page.pageInfo);
+    }
+    expect(seen).toEqual([1, 2, 3, 4, 5]);
+    const { edges } = await jobEvents(id);
+    const between = { after: edges[0]?.cursor, before: edges[4]?.cursor };
+    const versions = async (page: object) =>
+      (await jobEvents(id, { ...between, ...page })).nodes.map((node) => node["version"]);
+    expect(await versions({})).toEqual([2, 3, 4]);
+    expect(await versions({ first: 2 })).toEqual([2, 3]);
+    expect(await versions({ last: 2 })).toEqual([3, 4]);
+  });
+
   it("refuses a page out of bounds, another job's cursor, and the cursor of another kind", async () => {
     const [id, another] = [await create("REFUSED"), await create("REFUSED")];
     const { edges, eventCursor } = await jobEvents(another);
     for (const [variables, code] of [
       [{ first: 0 }, "BAD_USER_INPUT"],
       [{ first: 201 }, "BAD_USER_INPUT"],
+      [{ last: 0 }, "BAD_USER_INPUT"],
+      [{ last: 201 }, "BAD_USER_INPUT"],
+      [{ first: 1, last: 1 }, "BAD_USER_INPUT"],
+      [{ before: edges[0]?.cursor }, "INVALID_CURSOR"],
       [{ after: edges[0]?.cursor }, "INVALID_CURSOR"],
       [{ after: eventCursor }, "INVALID_CURSOR"],
     ] as const) {

@@ -4,7 +4,9 @@ import {
   type GraphQLArgument,
   type GraphQLField,
   type GraphQLInputField,
+  type GraphQLObjectType,
   type GraphQLSchema,
+  isAbstractType,
   isInputObjectType,
   isLeafType,
   isListType,
@@ -50,10 +52,14 @@ export function documentFor(schema: GraphQLSchema, root: string, fill: Fill): Op
     return given.length === 0 ? name : `${name}(${given.join(", ")})`;
   };
   const selection = (of: Field, path: string[]): string => {
-    const fields = fieldsOf(of)
-      .filter(([, inner]) => !path.includes(typeName(of)) || isLeafType(getNamedType(inner.type)))
-      .map(([coordinate, inner]) => called(coordinate, inner) + selection(inner, [...path, typeName(of)]));
-    return fields.length === 0 ? "" : ` { ${fields.join(" ")} }`;
+    const types = typesOf(schema, of).map((type) => {
+      const fields = fieldsOf(type)
+        .filter(([, inner]) => !path.includes(type.name) || isLeafType(getNamedType(inner.type)))
+        .map(([coordinate, inner]) => called(coordinate, inner) + selection(inner, [...path, type.name]));
+      return [type, fields.join(" ")] as const;
+    });
+    if (!isAbstractType(getNamedType(of.type))) return types.map(([, fields]) => ` { ${fields} }`).join("");
+    return ` { __typename ${types.map(([type, fields]) => `... on ${type.name} { ${fields} }`).join(" ")} }`;
   };
   const body = called(root, field) + selection(field, []);
   return { query: `${kind}${declared.length === 0 ? "" : ` (${declared.join(", ")})`} { ${body} }`, variables };
@@ -85,7 +91,7 @@ export function reached(schema: GraphQLSchema, root: string): string[] {
     if (coordinates.has(coordinate)) return;
     coordinates.add(coordinate);
     for (const arg of of.args) visitInput(arg, `${coordinate}(${arg.name})`);
-    for (const [inner, innerField] of fieldsOf(of)) visit(inner, innerField);
+    for (const type of typesOf(schema, of)) for (const [inner, innerField] of fieldsOf(type)) visit(inner, innerField);
   };
   visit(root, field);
   return [...coordinates];
@@ -93,23 +99,37 @@ export function reached(schema: GraphQLSchema, root: string): string[] {
 
 /** Every leaf of an answer with its field's coordinate; null is none. */
 export function* leavesOf(schema: GraphQLSchema, root: string, value: unknown): Generator<[coordinate: string, unknown]> {
-  yield* leaves(root, rootField(schema, root).field, value);
+  yield* leaves(schema, root, rootField(schema, root).field, value);
 } // prettier-ignore
 
-function* leaves(coordinate: string, field: Field, value: unknown): Generator<[string, unknown]> {
-  const type = getNamedType(field.type);
+function* leaves(
+  schema: GraphQLSchema,
+  coordinate: string,
+  field: Field,
+  value: unknown,
+): Generator<[string, unknown]> {
+  const types = typesOf(schema, field);
   for (const one of isListType(getNullableType(field.type)) && Array.isArray(value) ? value : [value]) {
     if (one === null || one === undefined) continue;
-    if (!isObjectType(type)) yield [coordinate, one];
-    else
-      for (const [inner, innerField] of fieldsOf(field))
-        yield* leaves(inner, innerField, (one as Record<string, unknown>)[innerField.name]);
+    if (types.length === 0) {
+      yield [coordinate, one];
+      continue;
+    }
+    const { __typename: name, ...parts } = one as Record<string, unknown>;
+    for (const type of types.filter((each) => name === undefined || each.name === name))
+      for (const [inner, innerField] of fieldsOf(type))
+        yield* leaves(schema, inner, innerField, parts[innerField.name]);
   }
 }
 
-function fieldsOf(of: Field): [coordinate: string, field: Field][] {
-  const type = getNamedType(of.type);
-  if (!isObjectType(type)) return [];
+/** The types of object that a field can give; none for a leaf. */
+function typesOf(schema: GraphQLSchema, { type }: Field): readonly GraphQLObjectType[] {
+  const named = getNamedType(type);
+  if (isAbstractType(named)) return schema.getPossibleTypes(named);
+  return isObjectType(named) ? [named] : [];
+}
+
+function fieldsOf(type: GraphQLObjectType): [coordinate: string, field: Field][] {
   return Object.values(type.getFields()).map((field) => [`${type.name}.${field.name}`, field]);
 }
 
@@ -142,10 +162,6 @@ function rootTypes(schema: GraphQLSchema) {
     mutation: schema.getMutationType(),
     subscription: schema.getSubscriptionType(),
   };
-}
-
-function typeName({ type }: Field): string {
-  return getNamedType(type).name;
 }
 
 /** What of a schema has no verdict, and which verdicts are of nothing in it. */

@@ -44,7 +44,7 @@ export async function createJudge(api: TestApi, schema: GraphQLSchema, asker: Te
         api.own.superuserUrl,
       )) as { id: string }[];
       const jobIds = jobs.map(({ id }) => id);
-      const own = new Set([...jobIds, tenantId, userId, asker.viewer.userId, asker.workerId]);
+      const own = new Set([...jobIds, tenantId, userId, asker.viewer.userId, asker.workerId, ...asker.named.nodeId]);
       const passes: Record<Output, (leaf: unknown) => boolean> = {
         id: (leaf) => own.has(String(leaf)),
         content: (leaf) => JSON.stringify(leaf).includes(asker.mark),

@@ -73,7 +73,7 @@ export const ROWS: readonly Row[] = [
     credentials: ({ victim }) => ({ token: tokenOf(victim.member.userId, -60), tenantIds: [victim.member.tenantId] }),
     names: "victim",
     told: "invalid_token",
-    closes: 4401,
+    closes: 4403,
   },
 ];
 

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { memberKey } from "../../src/auth/authenticator.js";
 import { type TestApi, type TestMember, headersFor, tokenOf } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { ask } from "../support/graphql.js";
@@ -17,7 +18,7 @@ export interface Tenancy {
   jobs: Record<JobState, string>;
   /** What requests can name, of each kind. */
   named: Record<
-    "jobId" | "jobType" | "idempotencyKey" | "pageCursor" | "eventCursor" | "versionCursor" | "memberCursor",
+    "jobId" | "nodeId" | "jobType" | "idempotencyKey" | "pageCursor" | "eventCursor" | "versionCursor" | "memberCursor",
     string[]
   >;
   /** In the tenant's job types, inputs, outputs, errors and keys, and nowhere else. */
@@ -78,7 +79,7 @@ export async function createTenancy(
     removed,
     workerId,
     jobs: Object.fromEntries(STATES.map((state) => [state, ids[state][0]])) as Record<JobState, string>,
-    named: { jobId, jobType: [typeMark], idempotencyKey: input.map(({ idempotencyKey }) => idempotencyKey), ...cursors },
+    named: { jobId, nodeId: [...jobId, ...[member, viewer].map(memberKey)], jobType: [typeMark], idempotencyKey: input.map(({ idempotencyKey }) => idempotencyKey), ...cursors },
     mark,
     secrets: [
       ...new Set([tenantId, member.userId, viewer.userId, removed.userId, workerId, ...jobId, ...rows.map(({ id }) => id)]),

@@ -42,7 +42,7 @@ const EVENT: Record<string, Output> = {
 const CHANGED_JOB: Record<string, Output> = { job: "parts", eventCursor: "cursor" };
 
 export const OUTPUTS: Record<string, Record<string, Output>> = {
-  Query: { job: "parts", jobs: "parts", jobEvents: "parts", members: "parts", viewer: "parts" },
+  Query: { job: "parts", jobs: "parts", jobEvents: "parts", members: "parts", node: "parts", viewer: "parts" },
   Mutation: { createJob: "parts", createJobs: "parts", deleteJob: "parts", cancelJob: "parts", retryJob: "parts" },
   Subscription: { jobStatusChanged: "parts" },
   Job: {
@@ -84,7 +84,7 @@ export const OUTPUTS: Record<string, Record<string, Output>> = {
   JobEventConnection: { edges: "parts", nodes: "parts", pageInfo: "parts", eventCursor: "cursor" },
   JobEventEdge: { cursor: "cursor", node: "parts" },
   PageInfo: { hasNextPage: "plain", hasPreviousPage: "plain", startCursor: "cursor", endCursor: "cursor" },
-  Viewer: { userId: "id", tenantId: "id", role: "plain", seatType: "plain", dailyJobs: "parts" },
+  Viewer: { id: "id", userId: "id", tenantId: "id", role: "plain", seatType: "plain", dailyJobs: "parts" },
   MemberConnection: { edges: "parts", nodes: "parts", pageInfo: "parts" },
   MemberEdge: { cursor: "cursor", node: "parts" },
   Member: { userId: "id", role: "plain", seatType: "plain", createdAt: "plain", dailyJobs: "parts" },
@@ -126,6 +126,7 @@ export type Input =
 
 export const INPUTS: Record<string, Input> = {
   "Query.job(id)": { takes: "jobId", told: "null", state: "completed" },
+  "Query.node(id)": { takes: "nodeId", told: "null", state: "completed" },
   "Query.jobs(filter)": "fields",
   "Query.jobs(first)": { size: 3 },
   "Query.jobs(last)": "omitted",
@@ -136,7 +137,9 @@ export const INPUTS: Record<string, Input> = {
   "Query.members(first)": { size: 5 },
   "Query.members(after)": { takes: "memberCursor", told: "INVALID_CURSOR" },
   "Job.events(first)": { size: 4 },
+  "Job.events(last)": "omitted",
   "Job.events(after)": { takes: "versionCursor", told: "INVALID_CURSOR" },
+  "Job.events(before)": { takes: "versionCursor", told: "INVALID_CURSOR" },
   "Mutation.createJob(input)": "fields",
   "Mutation.createJobs(input)": "fields",
   "Mutation.deleteJob(id)": { takes: "jobId", told: "NOT_FOUND", state: "queued" },

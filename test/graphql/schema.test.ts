@@ -3,6 +3,7 @@ import {
   type GraphQLSchema,
   isEnumType,
   isInputObjectType,
+  isInterfaceType,
   isObjectType,
   isSpecifiedScalarType,
   printSchema,
@@ -28,7 +29,7 @@ describe("the schema", () => {
       if (type.name.startsWith("__") || isSpecifiedScalarType(type)) continue;
       note(type.name, type.description);
       if (isEnumType(type)) for (const value of type.getValues()) note(`${type.name}.${value.name}`, value.description);
-      if (!isObjectType(type) && !isInputObjectType(type)) continue;
+      if (!isObjectType(type) && !isInterfaceType(type) && !isInputObjectType(type)) continue;
       for (const field of Object.values(type.getFields())) {
         note(`${type.name}.${field.name}`, field.description);
         if ("args" in field)

@@ -36,9 +36,13 @@ export class JobEventResolver {
     @Arg("first", () => Int, FIRST) first: number | null,
     @Arg("after", () => String, { nullable: true, description: "After the edge with this cursor." })
     after: string | null,
+    @Arg("last", () => Int, { nullable: true, description: "How many at most, from the end, 1–200." })
+    last: number | null,
+    @Arg("before", () => String, { nullable: true, description: "Before the edge with this cursor." })
+    before: string | null,
     @Ctx() context: GraphqlContext,
   ): Promise<JobEventConnectionType> {
-    return connectionOf(await context.events.jobEvents(viewerOf(context), job.id, { first, after }));
+    return connectionOf(await context.events.jobEvents(viewerOf(context), job.id, { first, after, last, before }));
   }
 
   @FieldResolver(() => [JobAttemptType], {

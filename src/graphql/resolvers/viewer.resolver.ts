@@ -1,4 +1,5 @@
-import { Ctx, FieldResolver, Query, Resolver } from "type-graphql";
+import { Ctx, FieldResolver, ID, Query, Resolver, Root } from "type-graphql";
+import { memberKey } from "../../auth/authenticator.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { DailyJobsType, ViewerType } from "../types/viewer.js";
 
@@ -8,6 +9,11 @@ export class ViewerResolver {
   @Query(() => ViewerType, { description: "Who asks." })
   viewer(@Ctx() context: GraphqlContext): ViewerType {
     return viewerOf(context);
+  }
+
+  @FieldResolver(() => ID, { description: "The viewer's own among all that there is." })
+  id(@Root() viewer: ViewerType): string {
+    return memberKey(viewer);
   }
 
   @FieldResolver(() => DailyJobsType, { complexity: 1, description: "The jobs that the viewer may create today." })

@@ -1,6 +1,7 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
 import type { JobStatus } from "../../queue/job.js";
 import { JobStatusName } from "./enums.js";
+import { NodeType } from "./node.js";
 import { DateTime, Json, JsonObject } from "./scalars.js";
 
 /** GraphQL's `JobError`. */
@@ -23,8 +24,8 @@ export class JobErrorType {
 export const PAYLOAD = ["input", "output"] as const;
 
 /** GraphQL's `Job`. */
-@ObjectType("Job", { description: "A piece of work for a worker.", simpleResolvers: true })
-export class JobType {
+@ObjectType("Job", { description: "A piece of work for a worker.", implements: NodeType, simpleResolvers: true })
+export class JobType implements NodeType {
   @Field(() => ID, { description: "A UUID." })
   id!: string;
 

@@ -1,6 +1,7 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
 import type { MemberRole, SeatType } from "../../database/entities/tenant-member.entity.js";
 import { MemberRoleName, SeatTypeName } from "./enums.js";
+import { NodeType } from "./node.js";
 import { DateTime } from "./scalars.js";
 
 /** GraphQL's `DailyJobs`. */
@@ -19,8 +20,8 @@ export class DailyJobsType {
   resetsAt!: Date;
 }
 
-/** GraphQL's `Viewer`; `dailyJobs` is resolved only when it is asked for. */
-@ObjectType("Viewer", { description: "Who asks: a member of the tenant.", simpleResolvers: true })
+/** GraphQL's `Viewer`; `id` and `dailyJobs` are resolved only when they are asked for. */
+@ObjectType("Viewer", { description: "Who asks: a member of the tenant.", implements: NodeType, simpleResolvers: true })
 export class ViewerType {
   @Field(() => ID, { description: "The user: the token's sub." })
   userId!: string;
