@@ -1,4 +1,5 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
+import { AtlasError } from "../errors.js";
 
 declare global {
   interface JSON {
@@ -44,11 +45,16 @@ const MAX_SHOWN = 40;
 /**
  * Parses JSON.
  * @param unkept what becomes of a number that neither a number nor a bigint can be; it is given its text.
- * @throws SyntaxError
+ * @param maxLong so many numbers at most may be others than doubles.
+ * @throws SyntaxError; AtlasError `payload_too_large`
  */
-export function parseJson(text: string, unkept: (token: string) => unknown = JSON.rawJSON): unknown {
+export function parseJson(
+  text: string,
+  unkept: (token: string) => unknown = JSON.rawJSON,
+  maxLong = Infinity,
+): unknown {
   if (!LONG.test(text) && !EXPONENT.test(text)) return JSON.parse(text);
-  const { marked, numbers } = mark(text, unkept);
+  const { marked, numbers } = mark(text, unkept, maxLong);
   if (numbers.length === 0) return JSON.parse(text);
   return replaceObjects(parseMarked(marked), (inner) => {
     const number = (inner as Record<string, number>)[MARK];
@@ -59,12 +65,15 @@ export function parseJson(text: string, unkept: (token: string) => unknown = JSO
 /** The number that a text in JSON's or GraphQL's spelling is. @param unkept as for `parseJson`. */
 export function exactNumber(token: string, unkept: (token: string) => unknown = JSON.rawJSON): unknown {
   const held = Number(token);
+  const isLong = Number.isInteger(held) && !Number.isSafeInteger(held);
+  // As most languages write it.
+  if (!isLong && String(held) === token) return held;
   const decimal = decimalOf(token);
   // Zero has no digits; what is no number is not for us to refuse.
   if (decimal === null || decimal.digits === "") return held;
   const { sign, digits, exponent } = decimal;
   if (!Number.isFinite(held)) return unkept(token);
-  if (exponent >= 0) return Number.isSafeInteger(held) ? held : BigInt(sign + digits + "0".repeat(exponent));
+  if (exponent >= 0) return isLong ? BigInt(sign + digits + "0".repeat(exponent)) : held;
   const kept = decimalOf(String(held));
   return kept?.digits === digits && kept.exponent === exponent ? held : unkept(token);
 }
@@ -93,7 +102,7 @@ function decimalOf(token: string): { sign: string; digits: string; exponent: num
 }
 
 /** The name of the one field of an object that stands for a number; known to nobody. */
-const MARK = randomUUID();
+const MARK = randomBytes(9).toString("base64url");
 
 function parseMarked(marked: string): unknown {
   try {
@@ -108,7 +117,11 @@ function parseMarked(marked: string): unknown {
  * Puts a mark for each number that JSON.parse would change. A reviver would be told the same, but takes a microsecond for
  * each value (500,000 in a body: half a second), and calls itself until the stack ends (2,300 levels).
  */
-function mark(text: string, unkept: (token: string) => unknown): { marked: string; numbers: unknown[] } {
+function mark(
+  text: string,
+  unkept: (token: string) => unknown,
+  maxLong: number,
+): { marked: string; numbers: unknown[] } {
   const numbers: unknown[] = [];
   let marked = "";
   let done = 0;
@@ -116,13 +129,20 @@ function mark(text: string, unkept: (token: string) => unknown): { marked: strin
     const code = text.charCodeAt(at);
     if (code === QUOTE) at = endOfText(text, at);
     else if (code === MINUS || isDigit(code)) {
-      const end = endOfNumber(text, at);
-      const token = text.slice(at, end);
-      const number = token.length <= SAFE_DIGITS && !EXPONENT.test(token) ? 0 : exactNumber(token, unkept);
+      let end = at + 1;
+      let hasExponent = false;
+      for (let next = text.charCodeAt(end); isInNumber(next); next = text.charCodeAt(++end)) {
+        hasExponent ||= next === SMALL_E || next === LARGE_E;
+      }
+      const number = end - at <= SAFE_DIGITS && !hasExponent ? 0 : exactNumber(text.slice(at, end), unkept);
       if (typeof number !== "number") {
         // An object, since it is no more allowed where a number is not, such as for a name.
         marked += `${text.slice(done, at)}{"${MARK}":${numbers.push(number) - 1}}`;
         done = end;
+        if (numbers.length > maxLong) {
+          const bound = `${maxLong} numbers that no double holds`;
+          throw new AtlasError("payload_too_large", `A body may have ${bound}, this one has more`);
+        }
       }
       at = end - 1;
     }
@@ -136,13 +156,8 @@ function isDigit(code: number): boolean {
   return code >= ZERO && code <= NINE;
 }
 
-function endOfNumber(text: string, from: number): number {
-  for (let at = from + 1; ; at++) {
-    const code = text.charCodeAt(at);
-    const within =
-      isDigit(code) || code === POINT || code === SMALL_E || code === LARGE_E || code === MINUS || code === PLUS;
-    if (!within) return at;
-  }
+function isInNumber(code: number): boolean {
+  return isDigit(code) || code === POINT || code === SMALL_E || code === LARGE_E || code === MINUS || code === PLUS;
 }
 
 /** Where the text ends that begins at `from`: at its last quote, or with everything. */
@@ -163,8 +178,8 @@ function replaceObjects(value: unknown, replace: (inner: object) => unknown): un
   const root = [value];
   const rest: object[] = [root];
   for (let holder = rest.pop(); holder !== undefined; holder = rest.pop()) {
-    const fields = holder as Record<string, unknown>;
-    for (const name in fields) {
+    const fields = holder as Record<string | number, unknown>;
+    for (const name of Array.isArray(holder) ? holder.keys() : Object.keys(holder)) {
       const inner = fields[name];
       if (typeof inner !== "object" || inner === null) continue;
       const replaced = replace(inner);

@@ -9,7 +9,7 @@ import type { Viewer } from "../auth/viewer.js";
  * What one body may have. To parse these takes many times as long as to parse as many bytes of text; most of all fields
  * of ever new names, of which one job's input has room for 40,000.
  */
-const MAX = { values: 500_000, names: 50_000 };
+const MAX = { values: 500_000, names: 50_000, longNumbers: 50_000 };
 /** As so many bytes do they count for the pace. */
 const WEIGHT = { value: 16, name: 64 };
 /** Smaller bodies are not looked at. */
@@ -51,8 +51,9 @@ const parse: RequestHandler = (request: Request, _response, next) => {
   const body: unknown = request.body;
   if (typeof body === "string") {
     try {
-      request.body = body === "" ? {} : parseJson(body);
+      request.body = body === "" ? {} : parseJson(body, JSON.rawJSON, MAX.longNumbers);
     } catch (error) {
+      if (error instanceof AtlasError) throw error;
       throw new AtlasError("invalid_json", "The body is no JSON", { cause: error });
     }
   }

@@ -21,6 +21,7 @@ async function sent(variables: string): Promise<[status: number, message?: strin
 
 const VALUES = "A body may have 500000 values, this one has more";
 const NAMES = "A body may have 50000 fields of different names, this one has more";
+const LONG_NUMBERS = "A body may have 50000 numbers that no double holds, this one has more";
 const many = (count: number, one: (n: number) => string) => Array.from({ length: count }, (_, n) => one(n)).join(",");
 /** A name in characters that are all escaped. */
 const escaped = (n: number) => n.toString(8).padStart(6, "0").replace(/[0-7]/g, (digit) => `\\${'"\\/bfnrt'[Number(digit)]}`); // prettier-ignore
@@ -33,6 +34,10 @@ it.each<[string, string, [status: number, message?: string]]>([
   ["too many names in objects of their own", `[${many(60_000, (n) => `{"name${n}":1}`)}]`, [413, NAMES]],
   ["too many names, escaped", `{${many(60_000, (n) => `"${escaped(n)}":1`)}}`, [413, NAMES]],
   ["too many names, with blanks before the colon", `{${many(60_000, (n) => `"name${n}" \n:1`)}}`, [413, NAMES]],
+  ["too many long numbers", `[${many(50_001, () => "9007199254740993")}]`, [413, LONG_NUMBERS]],
+  ["too many numbers past every range", `[${many(50_001, () => "1e400")}]`, [413, LONG_NUMBERS]],
+  ["many long numbers", `[${many(50_000, () => "9007199254740993")}]`, [200]],
+  ["many fractions of seventeen digits", `[${many(300_000, (n) => String(Math.SQRT2 + n))}]`, [200]],
   ["many numbers", `[${many(400_000, () => "1")}]`, [200]],
   ["the same names again and again", `[${many(100_000, () => '{"a":1,"b":2}')}]`, [200]],
   ["as many names as one input has room for", `{${many(40_000, (n) => `"n${n}":1`)},"pad":"${"x".repeat(500_000)}"}`, [200]],
