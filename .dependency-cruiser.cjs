@@ -20,7 +20,8 @@ const ALLOWED = {
   demo: BELOW,
   metrics: BELOW,
   listen: [],
-  server: [...BELOW, "metrics", "api", "listen"],
+  "front-page": ["demo"],
+  server: [...BELOW, "metrics", "api", "listen", "front-page"],
   cli: [...BELOW, "client"],
   main: [...BELOW, "api", "demo", "metrics", "listen", "server"],
 };

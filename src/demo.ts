@@ -14,8 +14,11 @@ export interface DemoOptions {
   url: string;
 }
 
-const TENANT_ID = "11111111-1111-4111-8111-111111111111";
-const USER_ID = "22222222-2222-4222-8222-222222222222";
+/** The demo tenant and its user; everybody knows them. */
+export const DEMO = {
+  tenantId: "11111111-1111-4111-8111-111111111111",
+  userId: "22222222-2222-4222-8222-222222222222",
+};
 const TOKEN_SECONDS = 86_400;
 
 /**
@@ -25,11 +28,11 @@ const TOKEN_SECONDS = 86_400;
  */
 export async function prepareDemo({ database, jobs, authenticator, rules, url }: DemoOptions): Promise<string> {
   const tenants = new TenantService(database);
-  await tenants.createTenant("Demo", TENANT_ID);
-  await tenants.addMember(TENANT_ID, USER_ID, "pro", "owner");
+  await tenants.createTenant("Demo", DEMO.tenantId);
+  await tenants.addMember(DEMO.tenantId, DEMO.userId, "pro", "owner");
   if (rules.key.kind !== "secret") return "";
-  const token = issueToken(rules, USER_ID, TOKEN_SECONDS);
-  const viewer = await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [TENANT_ID] });
+  const token = issueToken(rules, DEMO.userId, TOKEN_SECONDS);
+  const viewer = await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [DEMO.tenantId] });
   const { eventCursor } = await jobs.list(viewer, { first: 1 }, null);
   return lines(url, token, eventCursor);
 }
@@ -41,7 +44,7 @@ function lines(url: string, token: string, after: string): string {
   return `
 Atlas Jobs is ready at ${url}. Paste these lines into another terminal, in this folder:
 
-export TENANT=${TENANT_ID}
+export TENANT=${DEMO.tenantId}
 export TOKEN=${token}
 
 # Watch every job of the tenant (Ctrl-C ends it; a trailing & keeps the terminal free)

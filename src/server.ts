@@ -10,6 +10,7 @@ import type { Asking } from "./auth/viewer.js";
 import type { Config } from "./config.js";
 import type { Database } from "./database/database.js";
 import { AtlasError, ERRORS } from "./errors.js";
+import { createFrontPage } from "./front-page.js";
 import type { Trust } from "./graphql/same-origin.js";
 import { listen } from "./listen.js";
 import type { Logger } from "./log.js";
@@ -82,6 +83,7 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
     secure(),
     cors({ origin: corsOrigin(config), exposedHeaders: EXPOSED_HEADERS, maxAge: 600 }),
   );
+  app.route("/").get(createFrontPage(config)).all(onlyMethods("GET, HEAD"));
   mountHealth(app, { database, metrics, isReady: () => ready });
   if (api !== undefined) {
     const { signIn, middleware } = api.graphql;

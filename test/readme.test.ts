@@ -120,6 +120,18 @@ describe("the documentation", () => {
       );
     });
 
+    it("has a front page with lines that work: token, create, watch", async () => {
+      const page = await (await fetch(service.url, { headers: { accept: "text/html" } })).text();
+      const [token = "", create = "", watch = ""] = /<pre>\n([\s\S]*)\n<\/pre>/.exec(page)?.[1]?.split("\n") ?? [];
+      const seen = join(dataDir, "seen-page");
+      const out = await shell(`${token}
+        ${watch} > ${seen} &
+        for n in $(seq 1 20); do ${create}; grep -q COMPLETED ${seen} && break; sleep 0.5; done
+        kill %1`);
+      expect(out).toContain('"ok":true');
+      expect(await readFile(seen, "utf8")).toMatch(/"version":3,.*"status":"COMPLETED"/);
+    });
+
     it("has commands that work: tenant, member, token", async () => {
       const out = await shell(blocksOf(tenants).find((block) => block.includes("tenant create")) ?? "false");
       expect(out).toMatch(/^33333333-.*\n44444444-.* is member of 33333333-.* with a starter seat\ney/);

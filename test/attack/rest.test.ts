@@ -90,7 +90,7 @@ describe("routes of the same path", () => {
 
 describe.each(routes.filter(({ kind }) => kind === "open"))("$name", ({ name }) => {
   it("shows nothing of a tenant, whoever asks", async () => {
-    const request = { method: "GET", path: name.split(" ")[1] ?? "" };
+    const request = { method: "GET", path: name.split(" ")[1] ?? "", headers: { accept: "text/html" } };
     const rows = ROWS.map((row) => headersOf(row, world));
     for (const headers of [{}, credentials(world.attacker.member), ...rows]) {
       const answer = await send(request, headers);

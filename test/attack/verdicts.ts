@@ -173,6 +173,7 @@ const ofJob = (method: string, suffix: string) =>
 
 /** Each by its method and path; ALL: whatever the method. */
 export const ROUTES: Record<string, Route> = {
+  "GET /": { kind: "open" },
   "GET /healthz": { kind: "open" },
   "GET /readyz": { kind: "open" },
   // Numbers of all tenants together, for the operator.

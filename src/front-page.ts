@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import type { RequestHandler } from "express";
+import type { Config } from "./config.js";
+import { DEMO } from "./demo.js";
+
+/**
+ * A page for whoever opens the service in a browser: what runs, where its parts are, and lines to paste; in production its name
+ * alone. It needs no script and no style, so that the policy of all answers fits it. What asks for anything but a page is passed
+ * on.
+ */
+export function createFrontPage(config: Pick<Config, "role" | "production" | "databaseUrl">): RequestHandler {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return (request, response, next) => {
+    response.vary("Accept");
+    if (request.accepts(["json", "html"]) !== "html") {
+      next("route");
+      return;
+    }
+    const url = URL.parse(`${request.protocol}://${request.host}`)?.origin ?? "";
+    response.type("html").send(page(config.production ? "" : details(config, version, url)));
+  };
+}
+
+function page(rest: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>Atlas Jobs</title>
+<h1>Atlas Jobs</h1>
+${rest}</html>
+`;
+}
+
+function details({ role, databaseUrl }: Pick<Config, "role" | "databaseUrl">, version: string, url: string): string {
+  const links = ["/healthz", "/readyz", "/metrics"].map((path) => `<li><a href="${path}">${path}</a>`);
+  if (role !== "worker") links.unshift('<li><a href="/graphql">GraphiQL</a>');
+  return `<p>Version ${version} runs here as ${WHAT[role]}. Its documentation is README.md and docs/ in its folder.</p>
+<ul>
+${links.join("\n")}
+</ul>
+${role === "worker" ? "" : lines(url, databaseUrl === null ? DEMO : { tenantId: "YOUR_TENANT", userId: "YOUR_USER" })}`;
+}
+
+const WHAT: Record<Config["role"], string> = {
+  all: "API and worker (ROLE=all)",
+  api: "an API (ROLE=api)",
+  worker: "a worker (ROLE=worker): the API is elsewhere",
+};
+
+/** No secret is among them: the token is made by the command line, for whoever may read the service's key. */
+function lines(url: string, { tenantId, userId }: { tenantId: string; userId: string }): string {
+  return `<p>Get a token, create a job, and watch, in a terminal in that folder:</p>
+<pre>
+export TENANT=${tenantId} TOKEN=$(npm run --silent cli -- token --user ${userId})
+curl -sS ${url}/v1/jobs -H "Authorization: Bearer $TOKEN" -H "x-tenant-id: $TENANT" -H "content-type: application/json" -d '{"jobType":"EMAIL_SEND","input":{"to":"test@example.com"}}'
+npm run --silent cli -- watch --url ${url} --tenant $TENANT --token $TOKEN
+</pre>
+`;
+}
