@@ -16,16 +16,40 @@ import { createMetrics } from "../dist/metrics.js";
 import { createServer } from "../dist/server.js";
 import { TenantService } from "../dist/services/tenant-service.js";
 
-/** The service as `main.ts` composes it, on an embedded PostgreSQL of its own, with one tenant and no limits. */
-export async function openService() {
+/** An empty database to serve. */
+export interface BenchDatabase {
+  url: string;
+  /** On that database. */
+  superuserUrl: string;
+  close(): Promise<void>;
+}
+
+const log = createLogger("silent");
+
+/** An embedded PostgreSQL of its own. */
+async function openEmbedded(): Promise<BenchDatabase> {
   const dataDir = await mkdtemp(join(tmpdir(), "atlas-bench-"));
   await chmod(dataDir, 0o755);
-  const log = createLogger("silent");
-  const embedded = await openEmbeddedDatabase(dataDir, log);
-  const database = await Database.connect({ url: embedded.url, poolSize: 10, log });
+  const { url, close } = await openEmbeddedDatabase(dataDir, log);
+  const { pathname } = new URL(url);
+  const instance = await readInstance(join(dataDir, "postgres"));
+  return {
+    url,
+    superuserUrl: Object.assign(new URL(instance?.superuserUrl ?? ""), { pathname }).href,
+    async close() {
+      await close();
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+    },
+  };
+}
+
+/** The service as `main.ts` composes it, with one tenant and no limits; on an embedded PostgreSQL of its own, unless it is given another one. */
+export async function openService(given: BenchDatabase | null = null) {
+  const opened = given ?? (await openEmbedded());
+  const database = await Database.connect({ url: opened.url, poolSize: 10, log });
   await migrate(database);
   const config = { ...loadConfig({ CREATE_LIMIT_PER_MINUTE: "0" }), port: 0 };
-  const hints = openHints(embedded.url, log);
+  const hints = openHints(opened.url, log);
   const rules = { key: { kind: "secret" as const, secret: randomUUID() }, issuer: null, audience: null };
   const api = await createApi({ config, database, hints, rules, log });
   const metrics = createMetrics(database);
@@ -44,7 +68,7 @@ export async function openService() {
   const { tenantId, token, headers } = await newMember();
   return {
     url,
-    databaseUrl: embedded.url,
+    databaseUrl: opened.url,
     database,
     hints,
     jobs: api.jobs,
@@ -56,10 +80,7 @@ export async function openService() {
     newMember,
     /** Runs one statement as the cluster's superuser. */
     async superuser(sql: string) {
-      const instance = await readInstance(join(dataDir, "postgres"));
-      const { pathname } = new URL(embedded.url);
-      const connectionString = Object.assign(new URL(instance?.superuserUrl ?? ""), { pathname }).href;
-      const client = new pg.Client({ connectionString });
+      const client = new pg.Client({ connectionString: opened.superuserUrl });
       await client.connect();
       await client.query(sql);
       await client.end();
@@ -70,8 +91,7 @@ export async function openService() {
       await api.close();
       await hints.close();
       await database.close();
-      await embedded.close();
-      await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+      await opened.close();
     },
   };
 }
