@@ -6,6 +6,8 @@ export interface Failure {
   /** Machine-readable, `snake_case`. */
   code: string;
   message: string;
+  /** Where the handler failed, for the attempt; left out: nowhere. */
+  stack?: string | undefined;
   /** Another attempt cannot succeed. */
   permanent: boolean;
   /** The attempt is not held against the job, which has one more. Default: false. */
@@ -27,6 +29,7 @@ export async function fail(tx: Transaction, held: HeldJob, failure: Failure): Pr
     failure.permanent,
     failure.retryDelayMs,
     failure.spared ?? false,
+    failure.stack ?? null,
   ]);
   return row?.status ?? null;
 }
@@ -42,7 +45,9 @@ update jobs set
   end,
   error = case
     when cancel_requested_at is not null then error
-    else jsonb_build_object('code', $5::text, 'message', $6::text, 'attempt', attempt, 'occurredAt', clock_timestamp())
+    else jsonb_strip_nulls(jsonb_build_object(
+      'code', $5::text, 'message', $6::text, 'attempt', attempt, 'occurredAt', clock_timestamp(), 'stack', $10::text
+    ))
   end,
   run_at = case
     when cancel_requested_at is not null or $7::boolean or attempt >= max_attempts + $9::boolean::int then run_at

@@ -20,6 +20,8 @@ export interface JobEvent {
   actor: Actor;
   /** The failed attempt's error, when this change ended one. */
   error: JobError | null;
+  /** Where the handler of the failed attempt failed; null: not known. */
+  stack: string | null;
   occurredAt: Date;
 }
 
@@ -67,6 +69,7 @@ export function toJobEvent(row: JobEventRow): JobEvent {
     workerId: row.worker_id,
     actor: toActor(row.actor),
     error: toJobError(row.error),
+    stack: row.error?.stack ?? null,
     occurredAt: new Date(row.occurred_at),
   };
 }

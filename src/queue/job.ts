@@ -88,6 +88,8 @@ export interface StoredError {
   message: string;
   attempt: number;
   occurredAt: string;
+  /** Where the handler failed. No part of the job's error, which is shown as it is: the attempt has it. */
+  stack?: string;
 }
 
 export function toJob(row: JobRow): Job {
@@ -120,7 +122,9 @@ export function toJob(row: JobRow): Job {
 }
 
 export function toJobError(stored: StoredError | null): JobError | null {
-  return stored === null ? null : { ...stored, occurredAt: new Date(stored.occurredAt) };
+  if (stored === null) return null;
+  const { code, message, attempt, occurredAt } = stored;
+  return { code, message, attempt, occurredAt: new Date(occurredAt) };
 }
 
 function toInstant(value: string | null): Date | null {

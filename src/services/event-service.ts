@@ -183,9 +183,10 @@ export class EventService {
     return events.map((event) => this.toChange(viewer, event));
   }
 
-  /** A job's last hundred attempts, oldest first. */
-  async attempts({ tenantId }: Viewer, jobId: string): Promise<JobAttempt[]> {
-    return this.attemptsOf.load({ tenantId, jobId });
+  /** A job's last hundred attempts, oldest first; without stacks for members whose role is viewer. */
+  async attempts({ tenantId, role }: Viewer, jobId: string): Promise<JobAttempt[]> {
+    const attempts = await this.attemptsOf.load({ tenantId, jobId });
+    return role === "viewer" ? attempts.map((attempt) => ({ ...attempt, stack: null })) : attempts;
   }
 
   private toChange({ tenantId }: Viewer, event: JobEvent): StatusChange {

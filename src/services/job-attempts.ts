@@ -13,19 +13,29 @@ export interface JobAttempt {
   status: JobStatus;
   /** null: it is running, or it ended without one. */
   error: JobError | null;
+  /** Where its handler failed; null: nowhere, or not known. */
+  stack: string | null;
 }
 
 /** @param events those that began or ended the job's attempts, in order; an end whose beginning is not there is left out. */
 export function toAttempts(events: readonly JobEvent[]): JobAttempt[] {
   const attempts = new Map<number, JobAttempt>();
-  for (const { attempt, status, previousStatus, workerId, occurredAt, error } of events) {
+  for (const { attempt, status, previousStatus, workerId, occurredAt, error, stack } of events) {
     if (status === "running") {
-      attempts.set(attempt, { attempt, workerId, startedAt: occurredAt, finishedAt: null, status, error: null });
+      attempts.set(attempt, {
+        attempt,
+        workerId,
+        startedAt: occurredAt,
+        finishedAt: null,
+        status,
+        error: null,
+        stack: null,
+      });
       continue;
     }
     const begun = attempts.get(attempt);
     if (begun === undefined || previousStatus !== "running" || status === null) continue;
-    attempts.set(attempt, { ...begun, finishedAt: occurredAt, status, error });
+    attempts.set(attempt, { ...begun, finishedAt: occurredAt, status, error, stack });
   }
   return [...attempts.values()];
 }

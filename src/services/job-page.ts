@@ -5,7 +5,7 @@ import { JobCountEntity } from "../database/entities/job-count.entity.js";
 import type { Transaction } from "../database/database.js";
 import type { ErrorDetail } from "../errors.js";
 import type { Cursors } from "../feed/cursors.js";
-import type { Job, JobStatus } from "../queue/job.js";
+import { type Job, type JobStatus, type StoredError, toJobError } from "../queue/job.js";
 import { readPayloads } from "../queue/read-payloads.js";
 import type { PayloadAllowance } from "./payload-allowance.js";
 import { invalidInput } from "./create-job-input.js";
@@ -207,9 +207,8 @@ export function checkFilter(
 }
 
 /** As the ORM's query builder gives it: big integers are text. */
-type ReadJob = Omit<Job, "position"> & { position: string };
+type ReadJob = Omit<Job, "position" | "error"> & { position: string; error: StoredError | null };
 
 function toJobView(row: ReadJob): Job {
-  const error = row.error === null ? null : { ...row.error, occurredAt: new Date(row.error.occurredAt) };
-  return { ...row, error, position: BigInt(row.position) };
+  return { ...row, error: toJobError(row.error), position: BigInt(row.position) };
 }

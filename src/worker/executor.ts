@@ -49,6 +49,7 @@ export class Executor {
    */
   async execute(attempt: Attempt): Promise<EndStatus | null> {
     const startedAt = performance.now();
+    attempt.log.info("the attempt has begun");
     const outcome = await this.run(attempt);
     const status = await this.settle(attempt, outcome);
     const durationMs = Math.round(performance.now() - startedAt);
@@ -140,7 +141,7 @@ export class Executor {
   private failureOf(job: Job, ending: FailedOutcome): Failure {
     const { handlers } = this.options;
     const { attempt, jobType } = job;
-    const { code, message, retryAfterMs, origin = jobType } = ending;
+    const { code, message, stack, retryAfterMs, origin = jobType } = ending;
     const handedBack = isHandedBack(ending);
     const spared = handedBack
       ? attempt < HANDED_BACK.maxAttempts
@@ -149,6 +150,7 @@ export class Executor {
     return {
       code,
       message,
+      stack,
       permanent: ending.permanent || (handedBack && !spared),
       spared,
       retryDelayMs: retryDelayMs({ attempt, backoff, retryAfterMs }),

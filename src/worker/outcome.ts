@@ -10,6 +10,8 @@ export interface FailedOutcome {
   permanent: boolean;
   /** The next attempt comes no sooner; null: the handler did not say. */
   retryAfterMs: number | null;
+  /** Where it was thrown, and its causes; left out: it was no handler's error, or has none. */
+  stack?: string | undefined;
   /** The job type whose handler failed, where it ran inside the job's own; left out: the job's own. */
   origin?: string;
 }
@@ -24,6 +26,8 @@ export type Outcome =
   | { kind: "released" };
 
 const MAX_MESSAGE_CHARACTERS = 2_000;
+const MAX_STACK_CHARACTERS = 4_096;
+const MAX_CAUSES = 5;
 
 /** What a handler returned, if PostgreSQL can hold it as JSON. */
 export function outcomeOfReturn(output: unknown): Outcome {
@@ -49,21 +53,25 @@ export function outcomeOfStop({ code, message }: StopReason): Outcome {
 
 /** What is left of an outcome that PostgreSQL refused to hold, as in a database whose encoding is not UTF-8. */
 export function outcomeOfRefusal(refused: Outcome, reason: string): Outcome {
-  const message = storableText(`PostgreSQL cannot hold it: ${reason}`);
-  return refused.kind === "failed"
-    ? { ...refused, message }
-    : { kind: "failed", code: "invalid_output", message, permanent: true, retryAfterMs: null };
+  const message = storableText(`PostgreSQL cannot hold it: ${reason}`, MAX_MESSAGE_CHARACTERS);
+  if (refused.kind !== "failed") {
+    return { kind: "failed", code: "invalid_output", message, permanent: true, retryAfterMs: null };
+  }
+  // Its stack is as likely to be what was refused.
+  return { ...refused, message, stack: undefined };
 }
 
 function outcomeOfError(error: unknown): Outcome {
   try {
     const { code, message, name, permanent, retryAfterMs } = Object(error) as Record<string, unknown>;
+    const stack = stackOf(error);
     return {
       kind: "failed",
       code: typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : "handler_error",
-      message: storableText([message, code, name].find(isText) ?? String(error)),
+      message: storableText([message, code, name].find(isText) ?? String(error), MAX_MESSAGE_CHARACTERS),
       permanent: permanent === true,
       retryAfterMs: isDelay(retryAfterMs) ? Math.min(Math.round(retryAfterMs), MAX_RETRY_DELAY_MS) : null,
+      ...(stack !== "" && { stack }),
     };
   } catch {
     // Anything can be thrown: an object without a text form, or with a getter that throws.
@@ -80,7 +88,19 @@ function isText(value: unknown): value is string {
   return typeof value === "string" && value !== "";
 }
 
+/** An error's stack and those of its causes; empty: it has none. */
+function stackOf(error: unknown): string {
+  const stacks: string[] = [];
+  let at = error;
+  for (let causes = 0; at !== undefined && causes <= MAX_CAUSES; causes += 1) {
+    const { stack, cause } = Object(at) as Record<string, unknown>;
+    if (isText(stack)) stacks.push(stack);
+    at = cause;
+  }
+  return storableText(stacks.join("\nCaused by: "), MAX_STACK_CHARACTERS);
+}
+
 /** Text that PostgreSQL can hold, bounded. Cutting it may halve a pair of surrogates. */
-function storableText(text: string): string {
-  return text.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed().replaceAll("\0", "\uFFFD");
+function storableText(text: string, maxCharacters: number): string {
+  return text.slice(0, maxCharacters).toWellFormed().replaceAll("\0", "\uFFFD");
 }

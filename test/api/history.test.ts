@@ -3,7 +3,7 @@ import { claim } from "../../src/queue/claim.js";
 import { complete } from "../../src/queue/complete.js";
 import { fail } from "../../src/queue/fail.js";
 import { release } from "../../src/queue/release.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { headersFor, startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
 import { until } from "../support/until.js";
@@ -48,7 +48,14 @@ async function run(
     const held = { tenantId: member.tenantId, id: job!.id, workerId, attempt: job!.attempt };
     if (end === "complete") await complete(tx, held, "done");
     else if (end === "release") await release(tx, held);
-    else await fail(tx, held, { code: "boom", message: `of ${held.attempt}`, permanent: false, retryDelayMs: 0 });
+    else
+      await fail(tx, held, {
+        code: "boom",
+        message: `of ${held.attempt}`,
+        permanent: false,
+        retryDelayMs: 0,
+        stack: "at boom",
+      });
     return held;
   });
 }
@@ -74,6 +81,28 @@ describe("Job.attempts", () => {
       { attempt: 2, workerId: second.workerId, status: "QUEUED", error: null, ...times },
       { attempt: 3, workerId: third.workerId, status: "COMPLETED", error: null, ...times },
     ]);
+  });
+
+  it("shows where it failed to whoever may change jobs, and on REST to nobody", async () => {
+    const id = await create("STACKS");
+    await run("STACKS", "fail");
+    const query = "query ($id: ID!) { job(id: $id) { attempts { stack error { message } } } }";
+    const userId = randomUUID();
+    await api.database.transaction(SYSTEM, (tx) =>
+      tx.query("insert into tenant_members (tenant_id, user_id, role) values ($1, $2, 'viewer')", [
+        member.tenantId,
+        userId,
+      ]),
+    );
+    const token = tokenOf(userId);
+    const reader = { tenantId: member.tenantId, userId, token, headers: headersFor(token, member.tenantId) };
+    const seenBy = async (who: TestMember) => (await ask<{ attempts: unknown }>(api, who, query, { id })).attempts;
+    expect(await seenBy(member)).toEqual([{ stack: "at boom", error: { message: "of 1" } }]);
+    expect(await seenBy(reader)).toEqual([{ stack: null, error: { message: "of 1" } }]);
+    for (const path of ["/v1/jobs/list", `/v1/jobs/${id}`]) {
+      const text = await (await fetch(api.url + path, { headers: member.headers })).text();
+      expect([path, text.includes("boom"), text.includes("stack")]).toEqual([path, true, false]);
+    }
   });
 
   it("shows one that is running without an end, and none of a job that has not begun", async () => {

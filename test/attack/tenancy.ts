@@ -116,7 +116,7 @@ async function runJobs(
 ): Promise<string[]> {
   const { ids, workerId } = of;
   const [output, code, message] = [0, 1, 2].map(() => `${randomUUID()}-${of.mark}`);
-  const error = `jsonb_build_object('code', '${code}', 'message', '${message}', 'attempt', attempt, 'occurredAt', clock_timestamp())`;
+  const error = `jsonb_build_object('code', '${code}', 'message', '${message}', 'attempt', attempt, 'occurredAt', clock_timestamp(), 'stack', 'at ${message}')`;
   await api.database.transaction({ role: "worker", actor: `worker:${workerId}` }, async (tx) => {
     const change = (which: string[], set: string) =>
       tx.query(`update jobs set ${set} where tenant_id = $1 and id = any($2)`, [of.tenantId, which]);

@@ -75,6 +75,7 @@ export const OUTPUTS: Record<string, Record<string, Output>> = {
     finishedAt: "plain",
     status: "plain",
     error: "parts",
+    stack: "content",
   },
   JobEvent: EVENT,
   JobStatusChange: { ...EVENT, cursor: "cursor", job: "parts" },

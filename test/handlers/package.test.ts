@@ -51,11 +51,12 @@ describe("atlas-jobs/handlers", () => {
   it("gives a module outside of the project the errors that decide a job's fate", async () => {
     await writeFile(join(folder, "attempt.mjs"), ATTEMPT);
     const { stdout } = await run(process.execPath, [join(folder, "attempt.mjs"), join(folder, "handlers")]);
+    const stack = expect.stringContaining("TYPED.ts") as string;
     expect(JSON.parse(stdout)).toEqual({
       maxAttempts: 8,
       outcomes: [
-        { kind: "failed", code: "no_way", message: "never", permanent: true, retryAfterMs: null },
-        { kind: "failed", code: "handler_error", message: "busy", permanent: false, retryAfterMs: 60_000 },
+        { kind: "failed", code: "no_way", message: "never", permanent: true, retryAfterMs: null, stack },
+        { kind: "failed", code: "handler_error", message: "busy", permanent: false, retryAfterMs: 60_000, stack },
       ],
     });
   });

@@ -118,6 +118,27 @@ describe("a handler that throws", () => {
     expect(job).toMatchObject({ status: "failed", attempt: 1, error: { code, message: "never" } });
   });
 
+  it("has its stack and its causes' kept with the attempt, bounded", async () => {
+    const stackOf = async (thrown: unknown): Promise<string | null> => {
+      const { id, error } = await run(() => throwAny(thrown), { maxAttempts: 1 });
+      expect(Object.keys(error ?? {})).toEqual(["code", "message", "attempt", "occurredAt"]);
+      const [ended] = await rig.rows<{ stack: string | null }>(
+        "select error ->> 'stack' as stack from job_events where job_id = $1 and status = 'failed'",
+        [id],
+      );
+      return ended?.stack ?? null;
+    };
+    const cause = Object.assign(new Error("deep"), { stack: "Error: deep\0\n at place" });
+    const stack = await stackOf(new Error("outer", { cause }));
+    expect(stack).toMatch(/^Error: outer\n +at .*attempt\.test\.ts/);
+    expect(stack).toContain("\nCaused by: Error: deep\uFFFD\n at place");
+    expect(await stackOf(Object.assign(new Error(), { stack: "x".repeat(9_999) }))).toHaveLength(4_096);
+    expect(await stackOf("no error")).toBeNull();
+    const circle: { stack: string; cause?: unknown } = { stack: "s" };
+    circle.cause = circle;
+    expect(await stackOf(circle)).toBe(Array.from({ length: 6 }, () => "s").join("\nCaused by: "));
+  });
+
   const unreadable = Object.defineProperty({}, "message", {
     get() {
       throw new Error("no");

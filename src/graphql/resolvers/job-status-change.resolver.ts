@@ -14,7 +14,7 @@ interface Arguments {
   after?: string | null;
 }
 
-/** The subscription. What it sends depends on the tenant and the arguments alone, never on the user. */
+/** The subscription. What it sends depends on the tenant and the arguments alone, and on the user only for `JobAttempt.stack`. */
 @Resolver(() => JobStatusChangeType)
 export class JobStatusChangeResolver {
   @Subscription(() => JobStatusChangeType, {

@@ -29,4 +29,12 @@ export class JobAttemptType {
     description: "Why it failed; null: it is running, or did not fail.",
   })
   error!: JobErrorType | null;
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      "Where its handler failed: the error's stack and its causes', up to 4,096 characters. null: it did not fail by an " +
+      "error of its handler, or your role is viewer.",
+  })
+  stack!: string | null;
 }
