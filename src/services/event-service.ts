@@ -71,10 +71,7 @@ export class EventService {
   ) {
     this.histories = new TenantLoader(
       database,
-      {
-        maxBatchSize: MAX_BATCH,
-        nameOf: ({ jobId, afterVersion, limit }: OfTenant<HistoryPart>) => `${jobId} ${afterVersion} ${limit}`,
-      },
+      { maxBatchSize: MAX_BATCH, nameOf: (part: OfTenant<HistoryPart>) => JSON.stringify(part) },
       async (tx, tenantId, parts: readonly OfTenant<HistoryPart>[]) => {
         const histories = await readHistories(tx, tenantId, parts);
         return histories.map((events) => ({ events, head: tx.head }));

@@ -190,6 +190,22 @@ describe("Job.events", () => {
     expect(await versions({ last: 2 })).toEqual([3, 4]);
   });
 
+  it("gives each of several pages of one job its own", async () => {
+    const id = await create("PAGES_AT_ONCE");
+    await run("PAGES_AT_ONCE", "complete");
+    const query = `query ($id: ID!) { job(id: $id) {
+      first: events(first: 1) { nodes { version } } last: events(last: 1) { nodes { version } }
+      all: events(first: 3) { nodes { version } } back: events(last: 3) { nodes { version } }
+    } }`;
+    const pages = await ask<Record<string, Connection>>(api, member, query, { id });
+    expect(Object.values(pages).map(({ nodes }) => nodes.map((node) => node["version"]))).toEqual([
+      [1],
+      [3],
+      [1, 2, 3],
+      [1, 2, 3],
+    ]);
+  });
+
   it("refuses a page out of bounds, another job's cursor, and the cursor of another kind", async () => {
     const [id, another] = [await create("REFUSED"), await create("REFUSED")];
     const { edges, eventCursor } = await jobEvents(another);
