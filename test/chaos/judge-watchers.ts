@@ -46,9 +46,11 @@ function isComplete(leg: Leg | undefined, own: EventRow[]): boolean {
  * cursor had expired ends with its last event, and may have shown what a failover then lost: that must be so, as a cursor
  * from before the lost part goes on.
  */
-function judgeLeg({ start, seen, expired }: Leg, own: EventRow[], failovers: Failover[]): string[] {
+function judgeLeg({ start, startedAt, seen, expired }: Leg, own: EventRow[], failovers: Failover[]): string[] {
   const end = expired ? (seen.at(-1) ?? start) : null;
-  if (end !== null && !failovers.some(({ safePosition }) => reachOf(end) >= safePosition)) {
+  // What an earlier failover has lost was no part of the list.
+  const losses = failovers.filter(({ endedAt }) => endedAt >= startedAt);
+  if (end !== null && !losses.some(({ safePosition }) => reachOf(end) >= safePosition)) {
     return [`the cursor ${end.position}:${end.id} expired, but nothing was lost before it`];
   }
   const expected = own.filter((event) => {
@@ -57,7 +59,7 @@ function judgeLeg({ start, seen, expired }: Leg, own: EventRow[], failovers: Fai
   });
   const left = new Set(expected.map(nameOfRow));
   const mayBeLost = ({ position }: Position): boolean =>
-    expired && failovers.some(({ safePosition }) => position >= safePosition);
+    expired && losses.some(({ safePosition }) => position >= safePosition);
   const shown = seen.filter((one) => left.has(nameOfSeen(one)) || !mayBeLost(one)).map(nameOfSeen);
   const names = expected.map(nameOfRow);
   if (shown.length === names.length && shown.every((name, n) => name === names[n])) return [];

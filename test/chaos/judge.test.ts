@@ -228,10 +228,13 @@ describe("the judge of watchers", () => {
     // The watcher goes on behind the lost event as if nothing had happened.
     expect((await judgeAll())[0]).toContain("2 of 1 events");
     watcher.legs[0]!.expired = true;
-    watcher.legs.push({ start: { position: seen[1]!.position + 1n, id: 0n }, seen: [], expired: false });
+    const start = { position: seen[1]!.position + 1n, id: 0n };
+    watcher.legs.push({ start, startedAt: Date.now(), seen: [], expired: false });
     expect((await judgeAll())[0]).toContain("expired, but nothing was lost before it");
-    const failover = { safeAt: 0, endedAt: 0, safePosition: seen[1]!.position };
+    const failover = { safeAt: Date.now(), endedAt: Date.now(), safePosition: seen[1]!.position };
     expect(await judgeAll([failover])).toEqual([]);
     expect((await judgeAll([{ ...failover, safePosition: seen[1]!.position + 1n }]))[0]).toContain("nothing was lost");
+    const earlier = { ...failover, endedAt: watcher.legs[0]!.startedAt - 1 };
+    expect((await judgeAll([earlier]))[0]).toContain("nothing was lost");
   });
 });

@@ -12,6 +12,8 @@ import type { Position } from "../../dist/feed/position.js";
 export interface Leg {
   /** It began after this place: events from here on are its own. */
   start: Position;
+  /** When it asked for the list (ms since 1970). */
+  startedAt: number;
   seen: Seen[];
   /** It was told that its cursor has expired, and listed again. */
   expired: boolean;
@@ -87,9 +89,10 @@ export async function startWatcher({
   };
   /** @returns the cursor to watch after. */
   const list = async (): Promise<string> => {
+    const startedAt = Date.now();
     watcher.rows?.clear();
     const after = await listAll(client, watcher.rows);
-    watcher.legs.push({ start: cursors.readEvent(tenantId, after), seen: [], expired: false });
+    watcher.legs.push({ start: cursors.readEvent(tenantId, after), startedAt, seen: [], expired: false });
     return after;
   };
   const watch = async (after: string): Promise<void> => {
