@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { AtlasError } from "../errors.js";
 
 declare global {
   interface JSON {
@@ -46,7 +45,7 @@ const MAX_SHOWN = 40;
  * Parses JSON.
  * @param unkept what becomes of a number that neither a number nor a bigint can be; it is given its text.
  * @param maxLong so many numbers at most may be others than doubles.
- * @throws SyntaxError; AtlasError `payload_too_large`
+ * @throws SyntaxError; RangeError when there are more.
  */
 export function parseJson(
   text: string,
@@ -139,10 +138,7 @@ function mark(
         // An object, since it is no more allowed where a number is not, such as for a name.
         marked += `${text.slice(done, at)}{"${MARK}":${numbers.push(number) - 1}}`;
         done = end;
-        if (numbers.length > maxLong) {
-          const bound = `${maxLong} numbers that no double holds`;
-          throw new AtlasError("payload_too_large", `A body may have ${bound}, this one has more`);
-        }
+        if (numbers.length > maxLong) throw new RangeError("Too many numbers that no double holds");
       }
       at = end - 1;
     }

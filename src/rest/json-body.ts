@@ -53,7 +53,7 @@ const parse: RequestHandler = (request: Request, _response, next) => {
     try {
       request.body = body === "" ? {} : parseJson(body, JSON.rawJSON, MAX.longNumbers);
     } catch (error) {
-      if (error instanceof AtlasError) throw error;
+      if (error instanceof RangeError) throw tooMany(`${MAX.longNumbers} numbers that no double holds`);
       throw new AtlasError("invalid_json", "The body is no JSON", { cause: error });
     }
   }

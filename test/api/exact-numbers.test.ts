@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { promisify } from "node:util";
 import fc from "fast-check";
 import { WebSocket } from "ws";
 import { type AtlasClient, createAtlasClient, type JobStatusChange } from "../../src/client/index.js";
@@ -208,6 +209,17 @@ describe("a number of an input", () => {
     watching.kill("SIGTERM");
     await once(watching, "exit");
   }); // prettier-ignore
+
+  it("is a bigint to the client in a process that is not ours", async () => {
+    const script = `
+      import { createAtlasClient } from "./dist/client/index.js";
+      const client = createAtlasClient(JSON.parse(process.argv[1]));
+      const { job } = await client.enqueue({ jobType: "INNER", input: { id: 9007199254740993n } });
+      console.log("toJSON" in BigInt.prototype, job.input.id);`;
+    const options = JSON.stringify({ url: api.url, tenantId: member.tenantId, token: member.token });
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", script, options]);
+    expect(stdout).toBe("false 9007199254740993n\n");
+  });
 
   it("is that of a variable within a literal", async () => {
     const id = idIn(await sent("/graphql", `{"query":${JSON.stringify(NESTED)},"variables":{"n":9007199254740993}}`));
