@@ -143,7 +143,8 @@ describe("GET /v1/jobs/:id?wait=", () => {
     expect(whileWaitingMs).toBeGreaterThan(60_000);
     await work(api, jobType, { output: null });
     expect((await answer).status).toBe(200);
-    expect(socket.timeout).toBeLessThanOrEqual(whileWaitingMs - 60_000);
+    // As any connection's from then on, which is kept for the next request.
+    expect(socket.timeout).toBeLessThan(whileWaitingMs - 30_000);
   });
 });
 
