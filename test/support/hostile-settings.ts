@@ -12,7 +12,7 @@ const OF_THE_LOGIN = {
   statement_timeout: "250ms",
   lock_timeout: "1ms",
   idle_in_transaction_session_timeout: "1ms",
-  idle_session_timeout: "500ms",
+  idle_session_timeout: "2s",
   default_transaction_isolation: "serializable",
   default_transaction_read_only: "on",
   default_transaction_deferrable: "on",
