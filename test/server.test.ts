@@ -105,7 +105,6 @@ describe("health", () => {
   });
 });
 
-// Their pools are not waited for: one whose connection broke in a transaction never ends (kysely#1990).
 describe("while the database is away", () => {
   it("answers 503, lives, shows the other metrics, and serves again once it is back", async () => {
     const proxied = await createTestDatabase();

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { Database } from "../../src/database/database.js";
 import { openHints } from "../../src/database/hints.js";
 import { asSuperuser, createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
@@ -73,6 +74,23 @@ describe("a transaction", () => {
     await new Promise((resolve) => setTimeout(resolve, 3 * ANSWER_TIMEOUT_MS));
     expect(await run("select pg_backend_pid() as pid")).toEqual([before]);
   });
+});
+
+it("begins on another connection when the server has ended the idle one, and this process has not heard of it", async () => {
+  const pidOf = async () =>
+    (await own.database.queryAsLogin<{ pid: number }>("select pg_backend_pid() as pid"))[0]?.pid;
+  const before = await pidOf();
+  const end = `import pg from "pg";
+    const client = new pg.Client({ connectionString: process.argv[1] });
+    await client.connect();
+    await client.query("select pg_terminate_backend($1, 5000)", [process.argv[2]]);
+    await client.end();`;
+  // A process that waits hears nothing.
+  const ended = spawnSync(process.execPath, ["--input-type=module", "-e", end, own.superuserUrl, String(before)]);
+  expect(ended.status).toBe(0);
+  const after = await pidOf();
+  expect(after).toEqual(expect.any(Number));
+  expect(after).not.toBe(before);
 });
 
 it("lets what the owner does, such as migrations, take as long as it takes", async () => {
