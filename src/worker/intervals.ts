@@ -12,6 +12,8 @@ export interface WorkerIntervals {
   foldMs: number;
   markCompleteMs: number;
   pruneMs: number;
+  /** Looks for job types that no worker handles. */
+  unhandledMs: number;
   /** A handler that ignores its signal for so long is no longer waited for. */
   cutOffMs: number;
   /** The first wait after a failure of the database; it doubles up to `retryMaxMs`. */
@@ -29,6 +31,7 @@ export const INTERVALS: Readonly<WorkerIntervals> = {
   foldMs: 10_000,
   markCompleteMs: 1_000,
   pruneMs: 60_000,
+  unhandledMs: 60_000,
   cutOffMs: 5_000,
   retryMinMs: 100,
   retryMaxMs: 5_000,

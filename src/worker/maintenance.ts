@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Database, Transaction } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
 import type { Logger } from "../log.js";
+import { countUnhandled } from "../queue/count-unhandled.js";
 import { foldCounts } from "../queue/fold-counts.js";
 import { makeDue } from "../queue/make-due.js";
 import { markComplete } from "../queue/mark-complete.js";
@@ -9,6 +10,7 @@ import { prune } from "../queue/prune.js";
 import { rescue } from "../queue/rescue.js";
 import type { WorkerIntervals } from "./intervals.js";
 import { Outage } from "./outage.js";
+import { UnhandledTypes } from "./unhandled-types.js";
 
 export interface MaintenanceOptions {
   database: Database;
@@ -20,6 +22,9 @@ export interface MaintenanceOptions {
   /** For how long this worker's own beats have come without a break. */
   unbrokenMs: () => number;
 }
+
+/** Named types: whoever creates jobs chooses them. */
+const MAX_UNHANDLED = 20;
 
 /** A step that every worker takes now and then; several doing so at once is harmless. */
 interface Step {
@@ -50,6 +55,7 @@ export class Maintenance {
 
   private steps(): Step[] {
     const { intervals, hints, log, jobTimeoutMs, retentionDays, unbrokenMs } = this.options;
+    const unhandledTypes = new UnhandledTypes(log);
     return [
       {
         name: "make_due",
@@ -89,6 +95,17 @@ export class Maintenance {
         everyMs: intervals.markCompleteMs,
         take: async () => {
           await this.transact(markComplete);
+          return false;
+        },
+      },
+      {
+        name: "unhandled",
+        everyMs: intervals.unhandledMs,
+        take: async () => {
+          // Until then the others' beats may be missing only because the database was away.
+          if (unbrokenMs() < intervals.deadMs) return false;
+          const limits = { deadAfterMs: intervals.deadMs, limit: MAX_UNHANDLED };
+          unhandledTypes.found(await this.transact((tx) => countUnhandled(tx, limits)));
           return false;
         },
       },
