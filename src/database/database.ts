@@ -34,6 +34,8 @@ export interface Transaction {
    * one, also of those that come after a crash of the server. At most the watermark.
    */
   readonly head: bigint;
+  /** Where the positions were last moved to, after a failover: all that are given since lie past it. 0: never. */
+  readonly movedTo: bigint;
   /**
    * Makes sure that the log has got as far as a position that was given. If it has not, it has lost its end: the transaction is
    * begun anew, once the positions have been moved past all that were ever given.
@@ -201,6 +203,7 @@ export class Database {
         query,
         watermark: BigInt(begun.watermark),
         head: BigInt(begun.head),
+        movedTo: BigInt(begun.movedTo),
         requireReached(position) {
           if (position >= BigInt(begun.end)) throw new LostLog(position);
         },
@@ -258,6 +261,7 @@ class LostLog extends Error {
 interface Begun {
   watermark: string;
   head: string;
+  movedTo: string;
   end: string;
   adopted: boolean;
 }
@@ -266,7 +270,7 @@ interface Begun {
 const BEGIN_AS = `/* database.begin */
 select set_config('role', $1, true), set_config('atlas.tenant_id', $2, true), set_config('atlas.actor', $3, true),
   set_config('statement_timeout', $4, true), set_config('idle_in_transaction_session_timeout', $4, true),
-  watermark::text, greatest(event_head(watermark), position_offset + 1)::text as head, "end"::text,
+  watermark::text, greatest(event_head(watermark), position_offset + 1)::text as head, position_offset::text as "movedTo", "end"::text,
   timeline is not distinct from current_timeline() as adopted
 from (
   select pg_snapshot_xmin(snapshot)::text::bigint + position_offset as watermark,

@@ -3,8 +3,8 @@ import type { Database } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
 import type { Logger } from "../log.js";
 import type { JobEvent } from "../queue/job-event.js";
-import { type Position, startOf } from "./position.js";
-import { readEvents, readGap } from "./read-events.js";
+import { type Position, reachOf, startOf } from "./position.js";
+import { readEvents } from "./read-events.js";
 
 const BATCH = 1000;
 const POLL_MS = 1_000;
@@ -14,7 +14,7 @@ const RETRY_MAX_MS = 5_000;
 export interface TailListener {
   /** Each new one, in order. */
   event: (event: JobEvent) => void;
-  /** A failover may have lost events that were passed on; no further ones come. */
+  /** A failover may have lost what the subscriber has seen; no further events come. */
   lost: () => void;
 }
 
@@ -100,15 +100,16 @@ export class Tail {
 
   private async read(): Promise<number> {
     const { head } = this;
-    const { events, start, lost } = await this.database.transaction({ role: "feed" }, async (tx) => {
-      const found = { events: [] as JobEvent[], start: startOf(tx.head), lost: false };
+    const { events, start, moved } = await this.database.transaction({ role: "feed" }, async (tx) => {
+      const found = { events: [] as JobEvent[], start: startOf(tx.head), moved: false };
       if (head === null) return found;
-      found.events = await readEvents(tx, { after: head, tenantId: null, limit: BATCH });
-      // Looked at after the reading, since each statement has a snapshot of its own: a failover may lie between the two.
-      found.lost = (await readGap(tx, head)) === "lost";
+      tx.requireReached(reachOf(head));
+      // What streams have begun after, such as a page, may be ahead of the tail: each of them looks what it has lost.
+      found.moved = head.position <= tx.movedTo;
+      if (!found.moved) found.events = await readEvents(tx, { after: head, tenantId: null, limit: BATCH });
       return found;
     });
-    if (lost) {
+    if (moved) {
       this.log.warn("the database has failed over: live streams end, and resume after what it has kept");
       this.head = start;
       for (const listeners of this.listeners.values()) for (const listener of listeners) listener.lost();

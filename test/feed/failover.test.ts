@@ -132,6 +132,31 @@ describe("a failover to a replica that has lost the last changes", () => {
     expect(early).toHaveLength(1);
   });
 
+  it("ends a live stream that began after a change which the feed had not told of yet, and has lost", async () => {
+    await create(1);
+    await standby.catchUp();
+    await standby.holdBack();
+    const open = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    // An older transaction holds back the feed, so that its tail is behind what the create has shown.
+    const holding = database.transaction(SYSTEM, async (tx) => {
+      await tx.query("select pg_current_xact_id()");
+      begun.resolve();
+      await open.promise;
+    });
+    await begun.promise;
+    const { eventCursor } = await ask<{ eventCursor: string }>(api, member, CREATE);
+    const live = watch(api.wsUrl, member, { after: eventCursor });
+    await until(() => api.tail.size === 1, { what: "a subscription" });
+    await cluster.failOver();
+    open.resolve();
+    await expect(holding).rejects.toMatchObject({ code: "unavailable" });
+
+    const ended = await until(() => live.errors[0], { what: "the end of the live stream" });
+    expect(ended.extensions).toMatchObject({ code: "UNAVAILABLE" });
+    expect((await refusalOf(String(ended.extensions["lastCursor"])))["code"]).toBe("CURSOR_EXPIRED");
+  });
+
   it("is found by whoever comes first, and once, also twice in a row", async () => {
     const first = await listCursor();
     const rounds: string[] = [];
