@@ -154,6 +154,23 @@ describe("an isolated handler", () => {
     expect(await attemptOf(handler, { again: true }, contextOf())).toBe("well");
   });
 
+  it("has nothing to do with its process's next attempt once it has ended", async () => {
+    const lines: string[] = [];
+    const log = pino({ level: "debug" }, { write: (line: string) => void lines.push(line) });
+    const handler = await isolated(`
+      if (globalThis.late === undefined) return void (globalThis.late = context);
+      const { late } = globalThis;
+      late.log.info("late");
+      const asked = [late.checkpoint("late"), late.run("INNER", {})];
+      return (await Promise.allSettled(asked)).map(({ status, reason }) => [status, reason?.message]);`);
+    const inner: Handler = () => "ran";
+    await attemptOf(handler, {}, contextOf());
+    const next = contextOf({ handlers: new Map([["INNER", inner]]) });
+    const refused = ["rejected", "the attempt has ended"];
+    expect(await attemptOf(handler, {}, { ...next, log })).toEqual([refused, refused]);
+    expect([next.kept, lines]).toEqual([[], []]);
+  });
+
   it("hears its signal", async () => {
     const stopper = new AbortController();
     const handler = await isolated(`

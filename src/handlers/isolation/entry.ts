@@ -15,6 +15,8 @@ export interface SentContext {
   workId: string;
   checkpointed: Json;
   logLevel: string;
+  /** Numbers the attempt among those of this process: what is left of an earlier one is not to be taken for its. */
+  turn: number;
 }
 
 const load = (module: string): Promise<unknown> =>
@@ -54,25 +56,25 @@ process.on("uncaughtException", (error) => {
   process.send?.({ kind: "tell", name: "crash", args: [toPlain(error)] } satisfies Message, () => process.exit(1));
 });
 
-function contextOf({ logLevel, ...sent }: SentContext, signal: AbortSignal): HandlerContext {
+function contextOf({ logLevel, turn, ...sent }: SentContext, signal: AbortSignal): HandlerContext {
   let calls = 0;
   return {
     ...sent,
     signal,
-    log: loggerOf(logLevel),
-    checkpoint: async (value) => void (await channel.ask("checkpoint", toJson(value, "checkpoint"))),
+    log: loggerOf(logLevel, turn),
+    checkpoint: async (value) => void (await channel.ask("checkpoint", turn, toJson(value, "checkpoint"))),
     run: async (jobType, input, step = ++calls, progress) => {
       const kept = progress === undefined ? null : { id: keeping.size, checkpointed: progress.checkpointed };
       if (progress !== undefined) keeping.set(keeping.size, progress.checkpoint);
-      return (await channel.ask("run", jobType, toJson(input, "input"), step, kept)) as Json;
+      return (await channel.ask("run", turn, jobType, toJson(input, "input"), step, kept)) as Json;
     },
   };
 }
 
 /** A log whose lines the worker writes, among its own. */
-function loggerOf(level: string): Logger {
+function loggerOf(level: string, turn: number): Logger {
   const options = { level, base: null, timestamp: false, formatters: { level: (label: string) => ({ level: label }) } };
-  return pino(options, { write: (line: string) => channel.tell("log", line) });
+  return pino(options, { write: (line: string) => channel.tell("log", turn, line) });
 }
 
 /** Text, since what has a JSON form of its own would lose it on the way. */

@@ -16,6 +16,7 @@ export class IsolatedProcess {
   private readonly child: ChildProcess;
   private readonly channel: Channel;
   private context: HandlerContext | null = null;
+  private turn = 0;
   private crash: Error | null = null;
   private ended = false;
 
@@ -28,17 +29,28 @@ export class IsolatedProcess {
       stdio: ["pipe", 1, 2, "ipc"],
     });
     this.channel = new Channel((message) => this.child.connected && this.child.send(message, () => undefined), {
-      checkpoint: (json: string) => this.attempt.checkpoint(parseJson(json) as Json),
-      run: (type: string, input: string, step: number, kept: { id: number; checkpointed: Json } | null) => {
+      checkpoint: (turn: number, json: string) => this.attempt(turn).checkpoint(parseJson(json) as Json),
+      run: (
+        turn: number,
+        type: string,
+        input: string,
+        step: number,
+        kept: { id: number; checkpointed: Json } | null,
+      ) => {
         const progress = kept && {
           checkpointed: kept.checkpointed,
           checkpoint: async (value: Json) => void (await this.channel.ask("keep", kept.id, value)),
         };
-        return this.attempt.run(type, parseJson(input) as JsonObject, step, ...(progress === null ? [] : [progress]));
+        return this.attempt(turn).run(
+          type,
+          parseJson(input) as JsonObject,
+          step,
+          ...(progress === null ? [] : [progress]),
+        );
       },
-      log: (line: string) => {
+      log: (turn: number, line: string) => {
         const { level, msg, ...bindings } = JSON.parse(line) as { level: "info"; msg: string };
-        this.attempt.log[level](bindings, msg);
+        this.attempt(turn).log[level](bindings, msg);
       },
       crash: (error: Parameters<typeof toError>[0]) => {
         this.crash = toError(error);
@@ -59,6 +71,7 @@ export class IsolatedProcess {
   /** Runs one attempt; stops it when its signal fires, and kills it some time later. */
   async run(input: JsonObject, context: HandlerContext): Promise<ReturnType<Handler>> {
     this.context = context;
+    this.turn += 1;
     const { signal } = context;
     let killing: NodeJS.Timeout | undefined;
     const stop = (): void => {
@@ -66,7 +79,7 @@ export class IsolatedProcess {
       killing = setTimeout(() => this.kill(), KILL_AFTER_MS);
     };
     try {
-      const running = this.channel.ask("run", input, sentOf(context));
+      const running = this.channel.ask("run", input, sentOf(context, this.turn));
       if (signal.aborted) stop();
       else signal.addEventListener("abort", stop, { once: true });
       return parseJson((await running) as string);
@@ -81,8 +94,9 @@ export class IsolatedProcess {
     this.child.kill("SIGKILL");
   }
 
-  private get attempt(): HandlerContext {
-    if (this.context === null) throw new Error("the attempt has ended");
+  /** The context of the attempt that runs now; what an earlier one has left at work has none. */
+  private attempt(turn: number): HandlerContext {
+    if (this.context === null || turn !== this.turn) throw new Error("the attempt has ended");
     return this.context;
   }
 
@@ -92,17 +106,12 @@ export class IsolatedProcess {
   }
 }
 
-function sentOf({
-  jobId,
-  tenantId,
-  jobType,
-  attempt,
-  maxAttempts,
-  workId,
-  checkpointed,
-  log,
-}: HandlerContext): SentContext {
-  return { jobId, tenantId, jobType, attempt, maxAttempts, workId, checkpointed, logLevel: log.level };
+function sentOf(
+  { jobId, tenantId, jobType, attempt, maxAttempts, workId, checkpointed, log }: HandlerContext,
+  turn: number,
+): SentContext {
+  const logLevel = log.level;
+  return { jobId, tenantId, jobType, attempt, maxAttempts, workId, checkpointed, logLevel, turn };
 }
 
 function endOf(code: number | null, signal: NodeJS.Signals | null): Error {
