@@ -36,6 +36,10 @@ const engineRun = z.object({
     .max(MAX_STEPS, outOfBounds),
 });
 
+// Not z.json(), which takes no bigint.
+const json = z.custom<Json>();
+const progress = z.object({ steps: z.array(json), current: json.default(null) });
+
 type Step = z.output<typeof engineRun>["steps"][number];
 
 /**
@@ -103,10 +107,9 @@ function parseSteps(input: JsonObject, hasHandler: (jobType: string) => boolean)
  * run's making.
  */
 function progressOf(checkpointed: Json, count: number): { steps: Json[]; current: Json } {
-  const kept = z
-    .object({ steps: z.array(z.json()).max(count), current: z.json().default(null) })
-    .safeParse(checkpointed);
-  return kept.success ? kept.data : { steps: [], current: null };
+  const kept = progress.safeParse(checkpointed);
+  if (!kept.success || kept.data.steps.length > count) return { steps: [], current: null };
+  return kept.data;
 }
 
 /** A step's error with the step named in its message, and what decides the job's fate kept. */

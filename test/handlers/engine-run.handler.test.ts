@@ -88,6 +88,15 @@ describe("ENGINE_RUN", () => {
     expect(seen).toEqual([null, { page: 7 }, null]);
   });
 
+  it("knows a checkpoint again whose outputs hold whole numbers beyond a double", async () => {
+    const output = { id: 9_007_199_254_740_993n };
+    const context = contextOf({ handlers, checkpointed: { steps: [output], current: null } });
+    expect(await attemptOf(engineRun, { steps: doubles(1) }, context)).toEqual({
+      steps: [{ jobType: "DOUBLE", output }],
+    });
+    expect(calls).toEqual([]);
+  });
+
   it("runs no step when an earlier attempt finished them all", async () => {
     const context = contextOf({ handlers, checkpointed: { steps: [{ n: 2 }] } });
     expect(await attemptOf(engineRun, { steps: doubles(1) }, context)).toEqual({
