@@ -3,6 +3,7 @@ import { jsonSize } from "../queue/json-size.js";
 
 const MAX_BYTES = 256 * 1024;
 const MAX_LEVELS = 64;
+const TOO_LONG = `must be at most ${MAX_BYTES} bytes as JSON, got more`;
 
 /** Why a JSON value cannot be stored, and where in it. */
 export interface JsonFault {
@@ -27,20 +28,24 @@ interface Place {
 export function jsonFault(value: unknown): JsonFault | null {
   const whole = (message: string): JsonFault => ({ path: [], message });
   const rest: Place[] = [{ value, level: 1, key: "", within: null }];
-  let values = 1;
+  let leastBytes = 0;
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     if (typeof next.value === "string") {
       const fault = textFault(next.value);
       if (fault !== null) return whole(fault);
     } else if (JSON.isRawJSON(next.value)) {
       return { path: pathOf(next), message: numberFault(next.value.rawJSON) };
+    } else if (typeof next.value === "bigint") {
+      leastBytes += next.value.toString().length - 1;
+      if (leastBytes > MAX_BYTES) return whole(TOO_LONG);
     } else if (typeof next.value === "object" && next.value !== null) {
       if (next.level > MAX_LEVELS) return whole(`must be at most ${MAX_LEVELS} levels deep`);
       for (const [key, inner] of Object.entries(next.value)) {
         const fault = Array.isArray(next.value) ? null : textFault(key);
         if (fault !== null) return whole(fault);
-        // Each takes at least two bytes: no need to walk on.
-        if (++values > MAX_BYTES / 2) return whole(`must be at most ${MAX_BYTES} bytes as JSON, got more`);
+        // One sign and what parts it from the next: no need to walk on.
+        leastBytes += 2;
+        if (leastBytes > MAX_BYTES) return whole(TOO_LONG);
         rest.push({ value: inner, level: next.level + 1, key, within: next });
       }
     }
