@@ -139,6 +139,8 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
       if (this.state === null) throw error;
       return { kind: "lost" };
     }
+    // Ended while it waited: nobody would close the socket.
+    if (this.ending.signal.aborted) return { kind: "lost" };
     let finish: (end: End) => void = () => undefined;
     const finished = new Promise<End>((resolve) => (finish = resolve));
     const slow = setTimeout(() => finish({ kind: "lost" }), CONNECT_TIMEOUT_MS);

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { createAtlasClient, type AtlasClient, type JobStatusChange, type WatchState } from "../../src/client/index.js";
 import { startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
 import { asSuperuser, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
@@ -137,6 +138,33 @@ describe("watch", () => {
       status: "QUEUED",
       job: { jobType: "A" },
     });
+  });
+
+  it("opens no socket once it has ended while it waited for its token", async () => {
+    const asked = Promise.withResolvers<void>();
+    const token = Promise.withResolvers<string>();
+    let sockets = 0;
+    class Counted extends WebSocket {
+      constructor(...given: ConstructorParameters<typeof WebSocket>) {
+        super(...given);
+        sockets += 1;
+      }
+    }
+    const slow = () => {
+      asked.resolve();
+      return token.promise;
+    };
+    const { tenantId } = member;
+    const changes = createAtlasClient({ url: api.url, tenantId, token: slow, webSocketImpl: Counted }).watch({
+      after: (await client.list()).eventCursor,
+    });
+    const first = changes.next();
+    await asked.promise;
+    await changes.return?.();
+    token.resolve(member.token);
+    expect((await first).done).toBe(true);
+    await setImmediate();
+    expect(sockets).toBe(0);
   });
 
   it("gives the log's own sequence while its sockets are cut again and again", async () => {
