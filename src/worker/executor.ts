@@ -87,13 +87,32 @@ export class Executor {
 
   private async callHandler(attempt: Attempt): Promise<Outcome> {
     const { handlers } = this.options;
-    const keep = (value: unknown) => this.transact(attempt, (tx) => checkpoint(tx, attempt.held, value));
+    const keep = (value: unknown) => this.keep(attempt, value);
     try {
       const handler = handlerOf(handlers, attempt.job.jobType);
       return outcomeOfReturn(await handler(attempt.job.input as JsonObject, contextOf(attempt, handlers, keep)));
     } catch (error) {
       const outcome = outcomeOfThrow(error, attempt.signal);
       return outcome.kind === "failed" ? { ...outcome, origin: attempt.originOf(error) } : outcome;
+    }
+  }
+
+  /**
+   * Keeps a checkpoint; tried again while the database is away and the attempt goes on, since what it records is done already.
+   * @returns false when the worker has lost the job.
+   */
+  private async keep(attempt: Attempt, value: unknown): Promise<boolean> {
+    const outage = new Outage("keeping a checkpoint", attempt.log, this.options.intervals);
+    const { signal } = attempt;
+    for (;;) {
+      try {
+        const kept = await this.transact(attempt, (tx) => checkpoint(tx, attempt.held, value));
+        outage.succeeded();
+        return kept;
+      } catch (error) {
+        if (isRefusal(error) || signal.aborted) throw error;
+        await sleep(outage.failed(error), undefined, { signal, ref: false }).catch(() => undefined);
+      }
     }
   }
 

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import type { Database, Session, Transaction } from "../../src/database/database.js";
+import type { Handler } from "../../src/handlers/handler.js";
 import type { StopReason } from "../../src/worker/stop-reason.js";
 import type { WorkerOptions } from "../../src/worker/worker.js";
 import { asSuperuser } from "../support/database.js";
@@ -236,6 +237,25 @@ describe("a worker whose database goes away", () => {
     expect(await rig.finished(id)).toMatchObject({ status: "completed", attempt: 1, output: "done" });
     await until(() => lines.some(({ msg }) => msg === "claiming jobs works again"));
     expect(lines.filter(({ msg }) => msg.startsWith("claiming jobs fails")).length).toBeLessThan(4);
+  });
+
+  it("keeps a checkpoint once it is back, and the handler goes on", async () => {
+    const lines: string[] = [];
+    const log = pino({ level: "info" }, { write: (line: string) => void lines.push(line) });
+    const { handler, started, open } = gate();
+    const keep: Handler = async (input, context) => {
+      await handler(input, context);
+      await context.checkpoint("kept");
+      return context.attempt;
+    };
+    rig.work({ A: keep }, { log });
+    const id = await rig.enqueue("A");
+    await started;
+    await close();
+    open(null);
+    await until(() => lines.some((line) => line.includes("keeping a checkpoint fails; it is tried again")));
+    await reopen();
+    expect(await rig.finished(id)).toMatchObject({ status: "completed", checkpoint: "kept", output: 1 });
   });
 
   it("stops its handlers when it has been away for long, and runs their jobs again once it is back", async () => {
