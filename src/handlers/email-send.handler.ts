@@ -21,7 +21,7 @@ const SERVER_AWAY = "The mail server could not take the mail";
  * alone. A job completes once nobody is left to try, or attempts are, if somebody is accepted.
  *
  * What the server has accepted is kept at once, so that nobody is sent a mail twice, but for one gap that SMTP leaves: an
- * attempt that is cut off, or loses its connection, between the server's acceptance and our knowledge of it. The mail goes
+ * attempt that is cut off, or loses its connection, between the server's acceptance and our record of it. The mail goes
  * again then, under the same Message-ID.
  * @param from the sender of each mail.
  */
@@ -35,7 +35,8 @@ export function createEmailSend(mailer: Mailer, from: string): Handler {
       const mail = { ...(await deliverable(parsed, mailer, progress)), from, messageId, workId };
       for await (const delivery of mailer.deliver(mail, progress.pending, signal)) {
         progress.add(delivery);
-        if (progress.pending.length > 0) await context.checkpoint(progress.toJson());
+        // Also when nobody is left: an attempt may still end badly, as past its timeout.
+        await context.checkpoint(progress.toJson());
       }
     } catch (error) {
       if (!(error instanceof MailServerError)) throw error;

@@ -1,5 +1,5 @@
 import { createHandlers } from "../../src/handlers/create-handlers.js";
-import type { RegisteredHandler } from "../../src/handlers/handler.js";
+import type { Handler, RegisteredHandler } from "../../src/handlers/handler.js";
 import { retryDelayMs } from "../../src/queue/retry-policy.js";
 import { createMailRig, type MailRig, refuse, replyOf } from "../handlers/email-rig.js";
 import { silent } from "../support/database.js";
@@ -121,6 +121,23 @@ describe("EMAIL_SEND", () => {
       ["no@example.com"],
     ]);
     await dying.drain();
+  });
+
+  it("is not sent twice when its attempt ends past the timeout although the server has taken it", async () => {
+    const handlers = await handlersFor(await mail.server());
+    const send = handlers["EMAIL_SEND"]!;
+    const late: Handler = async (input, context) => {
+      const output = await send.handler(input, context);
+      // As another handler may hold up the event loop.
+      for (const endsAt = performance.now() + 2_000; context.attempt === 1 && performance.now() < endsAt;);
+      return output;
+    };
+    rig.work({ EMAIL_SEND: { ...send, handler: late } });
+    const id = await rig.enqueue("EMAIL_SEND", { input: { to: "jane@example.com" }, timeoutMs: 2_000 });
+    expect(await waits(id, 1)).toMatchObject({ error: { code: "timeout" } });
+    await hurry(id);
+    expect(await rig.finished(id)).toMatchObject({ status: "completed", output: { accepted: ["jane@example.com"] } });
+    expect(mail.received).toHaveLength(1);
   });
 
   it("is given up as a step of an engine run after the attempts that its creator named", async () => {
