@@ -125,8 +125,8 @@ export const FILTER_FAULTS: readonly (Fault & {
   {
     name: "live events to everybody",
     file: "src/feed/tail.ts",
-    from: "for (const listener of this.listeners.get(event.tenantId) ?? []) listener(event);",
-    to: "for (const all of this.listeners.values()) for (const listener of all) listener(event);",
+    from: "for (const listener of this.listeners.get(event.tenantId) ?? []) listener.event(event);",
+    to: "for (const all of this.listeners.values()) for (const listener of all) listener.event(event);",
     caughtBy: [FILTERS, "follows none of another tenant's events"],
     held: false,
   },

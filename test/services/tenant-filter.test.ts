@@ -97,6 +97,10 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
     const [their, own] = [await create(theirs, INPUT), await create(mine, INPUT)];
     expect(own.id).not.toBe(their.id);
     expect(own.tenantId).toBe(mine.tenantId);
+    // Nor is it told, as a conflict, that they have used a key for something else.
+    const other = { ...INPUT, idempotencyKey: "another" };
+    await create(theirs, { ...other, priority: 1 });
+    expect((await create(mine, other)).tenantId).toBe(mine.tenantId);
   });
 
   it("reads no event of another tenant's job", async () => {
