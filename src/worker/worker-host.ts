@@ -88,10 +88,12 @@ export class WorkerHost {
   private async end(): Promise<void> {
     this.command({ kind: "drain" });
     const bound = sleep(this.config.shutdownGraceMs + DRAIN_PAST_GRACE_MS, "late", { ref: false });
-    if ((await Promise.race([this.exited.promise, bound])) !== "late") return;
-    this.log.warn({ running: this.running }, "the worker does not end, and is cut off");
-    await this.thread.terminate();
-    await this.giveUpAttempts();
+    if ((await Promise.race([this.exited.promise, bound])) === "late") {
+      this.log.warn({ running: this.running }, "the worker does not end, and is cut off");
+      await this.thread.terminate();
+    }
+    // A handler may have ended the thread before the drain was over.
+    if (this.running > 0) await this.giveUpAttempts();
   }
 
   private startThread(): Thread {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createTestDatabase, type TestDatabase } from "../support/database.js";
+import { asSuperuser, createTestDatabase, type TestDatabase } from "../support/database.js";
 import { type Service, serviceMember, startService } from "../support/service.js";
 import type { TestMember } from "../support/api.js";
 import { until } from "../support/until.js";
@@ -33,6 +33,11 @@ const HANDLERS = {
     export const isolate = "process";
     export default () => {
       for (const all = []; ; ) all.push(Array.from({ length: 10_000 }, Math.random));
+    };`,
+  "LEAVE.mjs": `
+    export default async (_, { signal }) => {
+      await new Promise((stopped) => signal.addEventListener("abort", stopped));
+      process.exit(3);
     };`,
   "QUICK.mjs": "export default () => 'quick';",
 };
@@ -191,4 +196,13 @@ it.each([
   expect(await jobThat(next, ({ status }) => status === "COMPLETED")).toMatchObject({ output: "quick" });
   expect(lines("the worker's thread has ended, and is started again").length).toBeGreaterThan(0);
   expect(service.child.exitCode).toBeNull();
+});
+
+it("a handler that ends its thread while the service shuts down fails its attempt too", async () => {
+  await restart({ SHUTDOWN_GRACE_MS: "10" });
+  const id = await create("LEAVE", { maxAttempts: 1 });
+  await jobThat(id, ({ status }) => status === "RUNNING");
+  expect(await service.end("SIGTERM")).toBe(0);
+  const rows = await asSuperuser(`select error ->> 'code' as code from jobs where id = '${id}'`, own.superuserUrl);
+  expect(rows).toEqual([{ code: "worker_lost" }]);
 });
