@@ -20,6 +20,7 @@ const ALLOWED = {
   demo: BELOW,
   metrics: BELOW,
   listen: [],
+  "ensure-built": [],
   "front-page": ["demo"],
   server: [...BELOW, "metrics", "api", "listen", "front-page"],
   cli: [...BELOW, "client"],
@@ -30,6 +31,7 @@ const ALONE = { bounds: ["errors"], client: [], dashboard: ["client"] };
 
 /** What runs on its own: nothing imports it. */
 const ENTRIES = [
+  "src/ensure-built.js",
   "src/main.ts",
   "src/cli/main.ts",
   "src/database/embedded/watchdog.ts",
@@ -39,7 +41,7 @@ const ENTRIES = [
   "src/worker/worker-thread.ts",
 ];
 
-const anyOf = (paths) => `^src/(${paths.join("|")})(/|[.]tsx?$)`;
+const anyOf = (paths) => `^src/(${paths.join("|")})(/|[.](tsx?|js)$)`;
 
 function rulesOf(room, allowed) {
   const { values, types = [] } = Array.isArray(allowed) ? { values: allowed } : allowed;

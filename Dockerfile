@@ -2,7 +2,7 @@ FROM node:24.19.0-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
-COPY tsconfig.json tsconfig.build.json ensure-built.js ./
+COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 RUN npm run build
 
@@ -12,7 +12,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # The optional dependencies are the embedded PostgreSQL and Node itself: the image needs neither.
 RUN npm ci --omit=dev --omit=optional && npm cache clean --force && install -d -o node -g node "$DATA_DIR"
-COPY ensure-built.js ./
+COPY src/ensure-built.js ./src/
 COPY --from=build /app/dist ./dist
 USER node
 EXPOSE 8787

@@ -6,7 +6,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, w
 import { join } from "node:path";
 
 const COMPILER = "node_modules/typescript/bin/tsc";
-const SOURCES = ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json", "ensure-built.js"];
+const SOURCES = ["src", "tsconfig.json", "tsconfig.build.json", "package-lock.json"];
 /** In what was built: the hash of it and of its sources. */
 const STAMP = "build.sha256";
 const MAX_TRIES = 5;

@@ -4,14 +4,16 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, wri
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
+const PROGRAM = "src/ensure-built.js";
+
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "atlas-build-"));
-  for (const name of ["ensure-built.js", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"]) {
+  await mkdir(join(folder, "src"));
+  for (const name of [PROGRAM, "package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"]) {
     await cp(name, join(folder, name));
   }
   await symlink(resolve("node_modules"), join(folder, "node_modules"), "junction");
-  await mkdir(join(folder, "src"));
   await source("main.ts", "export const answer: number = 1;\n");
   await source("other.ts", "export const other = 2;\n");
 });
@@ -21,7 +23,7 @@ const source = (name: string, text: string) => writeFile(join(folder, "src", nam
 const built = (name: string) => readFile(join(folder, "dist", name), "utf8");
 
 async function ensureBuilt(): Promise<{ code: number; builds: number; output: string }> {
-  const child = spawn(process.execPath, ["ensure-built.js"], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(process.execPath, [PROGRAM], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
   let output = "";
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
   const [code] = (await once(child, "close")) as [number];
