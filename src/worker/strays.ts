@@ -2,6 +2,7 @@ import type { Database } from "../database/database.js";
 import { SIGN_OFF } from "../queue/beat.js";
 import { fail } from "../queue/fail.js";
 import { readHeld } from "../queue/read-held.js";
+import { release } from "../queue/release.js";
 import { retryDelayMs } from "../queue/retry-policy.js";
 import type { BeatenJob } from "./beat-thread.js";
 
@@ -23,8 +24,9 @@ export async function endStrays(database: Database, workerId: string, strays: re
 }
 
 /**
- * Ends the attempts of a worker that has ended without doing so, and signs it off. They run again at once, as after a
- * rescue; those that are overdue have overrun their timeout.
+ * Ends the attempts of a worker that has ended without doing so, and signs it off. Those that are overdue have overrun their
+ * timeout, and are what the worker was ended for: the others are handed back. Where none is, each may be what has ended it,
+ * and all run again at once, as after a rescue.
  * @returns how many.
  */
 export async function endAllHeld(
@@ -34,11 +36,13 @@ export async function endAllHeld(
 ): Promise<number> {
   return database.transaction({ role: "worker", actor: `worker:${workerId}` }, async (tx) => {
     const held = await readHeld(tx, workerId, limits);
+    const someOverdue = held.some(({ overdue }) => overdue);
     for (const { tenantId, id, attempt, overdue } of held) {
-      const failure = overdue
-        ? { ...OVERRAN, retryDelayMs: retryDelayMs({ attempt, backoff: null, retryAfterMs: null }) }
-        : WORKER_ENDED;
-      await fail(tx, { tenantId, id, workerId, attempt }, failure);
+      const job = { tenantId, id, workerId, attempt };
+      const delayMs = retryDelayMs({ attempt, backoff: null, retryAfterMs: null });
+      if (overdue) await fail(tx, job, { ...OVERRAN, retryDelayMs: delayMs });
+      else if (someOverdue) await release(tx, job);
+      else await fail(tx, job, WORKER_ENDED);
     }
     await tx.query(SIGN_OFF, [workerId]);
     return held.length;

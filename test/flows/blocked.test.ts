@@ -15,6 +15,12 @@ const HANDLERS = {
       while (!existsSync(until));
       return "let go";
     };`,
+  "WAIT.mjs": `
+    import { existsSync } from "node:fs";
+    export default async ({ until }) => {
+      while (!existsSync(until)) await new Promise((go) => setTimeout(go, 20));
+      return "waited";
+    };`,
   "FOREVER.mjs": "export default () => { for (;;); };",
   "EXIT.mjs": "export default () => process.exit(3);",
   "REJECT.mjs": `
@@ -129,6 +135,19 @@ describe("a handler that blocks the worker's event loop", () => {
       output: "let go",
     });
     await until(() => lines("the worker's event loop turns again").length === 1);
+  });
+
+  it("costs the jobs beside it no attempt when it is ended", async () => {
+    const letGo = join(folder, "let-wait-go");
+    const beside = await create("WAIT", { input: { until: letGo }, maxAttempts: 1 });
+    await jobThat(beside, ({ status }) => status === "RUNNING");
+    const id = await create("FOREVER", { timeoutMs: 1_000, maxAttempts: 1 });
+    await jobThat(id, ({ status }) => status === "FAILED");
+    await writeFile(letGo, "");
+    expect(await jobThat(beside, ({ status }) => status === "COMPLETED" || status === "FAILED")).toMatchObject({
+      attempt: 2,
+      output: "waited",
+    });
   });
 
   it("is ended past its timeout, and the jobs behind it run", async () => {
