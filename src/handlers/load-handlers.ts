@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join, parse } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { ConfigError } from "../config.js";
 import type { Handlers, RegisteredHandler } from "./handler.js";
@@ -9,6 +10,8 @@ import { ProcessPool } from "./isolation/process-pool.js";
 const MODULE = /^[^.].*\.(?:js|mjs|ts)$/su;
 const NO_HANDLER = /\.(?:test\.[^.]+|d\.ts)$/u;
 const MAX_JOB_TYPE_CHARACTERS = 100;
+/** For a module, with what it waits for at its top. */
+const LOAD_BOUND_MS = 30_000;
 
 /**
  * Loads a folder of handlers: each `.js`, `.mjs` or `.ts` module's name without the extension is a job type, its
@@ -16,12 +19,14 @@ const MAX_JOB_TYPE_CHARACTERS = 100;
  * all other files are left alone.
  * @param builtIn the job types that a module must not take.
  * @param processes those of the handlers that ask for one; by default they end with this process.
+ * @param loadBoundMs what a module may take to load; for tests.
  * @throws {ConfigError} naming every file that is no handler, and why.
  */
 export async function loadHandlers(
   folder: string,
   builtIn: ReadonlySet<string>,
   processes = new ProcessPool(),
+  loadBoundMs = LOAD_BOUND_MS,
 ): Promise<Handlers> {
   const files = await moduleFiles(folder);
   const handlers = new Map<string, RegisteredHandler>();
@@ -35,7 +40,7 @@ export async function loadHandlers(
       checkJobType(jobType);
       fileOf.set(jobType, file);
       const module = pathToFileURL(join(folder, file)).href;
-      const exports = { ...((await import(module)) as object) };
+      const exports = { ...(await load(module, loadBoundMs)) };
       const registered = parseHandlerModule(exports);
       const isIsolated = registered.isolate === "process";
       // The input is checked before it is sent, as it is for the other ones.
@@ -51,6 +56,14 @@ export async function loadHandlers(
     );
   }
   return handlers;
+}
+
+async function load(module: string, boundMs: number): Promise<object> {
+  const loaded = new AbortController();
+  const late = sleep(boundMs, undefined, { signal: loaded.signal }).then(() => {
+    throw new Error(`it must load within ${boundMs} ms`);
+  });
+  return Promise.race([import(module) as Promise<object>, late]).finally(() => loaded.abort());
 }
 
 async function moduleFiles(folder: string): Promise<string[]> {

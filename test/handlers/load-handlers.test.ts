@@ -74,6 +74,13 @@ describe("loadHandlers", () => {
     ]);
   });
 
+  it("stops the start when a module waits at its top for ever", async () => {
+    await files({ "HANGS.js": `${HANDLER}await new Promise(() => {});`, "REPORT.js": HANDLER });
+    const failure = await failureOf(loadHandlers(folder, new Set(), undefined, 2_000));
+    expect(failure).toBeInstanceOf(ConfigError);
+    expect(failure.message).toMatch(/ {2}- "HANGS\.js": it must load within 2000 ms$/);
+  });
+
   it("takes what else a module names for its job type, and the defaults where it names nothing", async () => {
     await files({
       "NAMED.js": `export const maxAttempts = 25;
