@@ -102,12 +102,16 @@ function optionsOf(command: Command, args: string[]): { json: boolean; options: 
   return { json: values["json"] === true, options };
 }
 
-/** Joins each option with its value, which may begin with a dash as one cursor in 64 does: the parser would take it for an option. */
+/**
+ * Joins each option with its value, which may begin with a dash as one cursor in 64 does, or with two as one in 4,096: the parser
+ * would take it for an option. What is one of the command's is none.
+ */
 function joinValues(args: readonly string[], names: readonly string[]): string[] {
+  const isOption = (arg: string): boolean => ["json", ...names].some((name) => arg.split("=")[0] === `--${name}`);
   const joined: string[] = [];
   for (let at = 0; at < args.length; at += 1) {
     const [option = "", value] = args.slice(at, at + 2);
-    const hasValue = names.some((name) => option === `--${name}`) && value !== undefined && !value.startsWith("--");
+    const hasValue = names.some((name) => option === `--${name}`) && value !== undefined && !isOption(value);
     joined.push(hasValue ? `${option}=${value}` : option);
     if (hasValue) at += 1;
   }

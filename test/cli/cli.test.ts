@@ -39,7 +39,10 @@ describe("the command line", () => {
   it("takes a value that begins with a dash, as a cursor may, and an option for what it is", async () => {
     const { stdout } = await cli("tenant", "create", "--name", "-x", "--json");
     expect(JSON.parse(stdout)).toMatchObject({ name: "-x" });
-    expect(await cli("tenant", "create", "--name", "--id")).toMatchObject({ code: 2 });
+    expect(await json("tenant", "create", "--name", "--x")).toMatchObject({ name: "--x" });
+    for (const option of ["--id", "--id=1", "--json"]) {
+      expect(await cli("tenant", "create", "--name", option)).toMatchObject({ code: 2 });
+    }
   });
 
   it("makes a tenant, its member and a token that names the user", async () => {
