@@ -1,5 +1,6 @@
 import type { Request, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
+import { AtlasError } from "../errors.js";
 import { invalidInput } from "../services/create-job-input.js";
 import type { EventService } from "../services/event-service.js";
 import { isOver } from "../services/until-finished.js";
@@ -13,6 +14,8 @@ export interface JobWaitOptions extends LastingRequestOptions {
 }
 
 const MAX_WAIT_SECONDS = 60;
+/** With what the feed ends a stream that could begin again. */
+const FEED_ENDS: ReadonlySet<string> = new Set(["unavailable", "cursor_expired", "slow_consumer"]);
 
 /** How long a request wants to wait for a job's end; 0: not at all. @throws AtlasError `invalid_input` */
 export function waitMsOf(request: Request): number {
@@ -24,8 +27,8 @@ export function waitMsOf(request: Request): number {
 }
 
 /**
- * Waits until a job has ended or is deleted, the time is up, or the service shuts down. Meanwhile the request has neither a
- * connection of the database nor its user's turn; it takes another one at the end, for the answer.
+ * Waits until a job has ended or is deleted, the time is up, the service shuts down, or the database has failed over. Meanwhile
+ * the request has neither a connection of the database nor its user's turn; it takes another one at the end, for the answer.
  * @param eventCursor of the data that showed the job before its end: what happened since is looked at first.
  * @returns whether anybody still waits for an answer.
  * @throws AtlasError `invalid_token`, `tenant_access_denied`, `rate_limit_exceeded`, `unavailable`
@@ -55,9 +58,13 @@ export async function waitForEnd(
     void up.then(() => changes.return?.());
     for await (const { status } of changes) if (isOver(status)) return;
   };
+  // As at a failover: how the job is now says all that the client wants to know.
+  const unlessFeedEnds = (error: unknown): void => {
+    if (!(error instanceof AtlasError && FEED_ENDS.has(error.code))) throw error;
+  };
   try {
     // The feed waits for a database that is away; the client waits for so long only.
-    await Promise.race([untilEnd(), up]);
+    await Promise.race([untilEnd().catch(unlessFeedEnds), up]);
   } finally {
     release();
     leaveEarly(response);

@@ -148,6 +148,7 @@ describe("a failover to a replica that has lost the last changes", () => {
     const { eventCursor } = await ask<{ eventCursor: string }>(api, member, CREATE);
     const live = watch(api.wsUrl, member, { after: eventCursor });
     await until(() => api.tail.size === 1, { what: "a subscription" });
+    await listCursor();
     await cluster.failOver();
     open.resolve();
     await expect(holding).rejects.toMatchObject({ code: "unavailable" });
@@ -158,6 +159,20 @@ describe("a failover to a replica that has lost the last changes", () => {
     const { code, lastCursor = eventCursor } = ended.extensions;
     expect(["UNAVAILABLE", "CURSOR_EXPIRED"]).toContain(code);
     expect((await refusalOf(String(lastCursor)))["code"]).toBe("CURSOR_EXPIRED");
+  });
+
+  it("has requests that wait for a job's end answer with the job as it is", async () => {
+    const [kept = ""] = await create(1);
+    await standby.catchUp();
+    await standby.holdBack();
+    const [lost = ""] = await create(1);
+    const answers = [kept, lost].map((id) =>
+      fetch(`${api.url}/v1/jobs/${id}?wait=60`, { headers: member.headers }).then(({ status }) => status),
+    );
+    await until(() => api.tail.size === 2, { what: "two waiting" });
+    for (let n = 0; n < 3; n += 1) await listCursor();
+    await cluster.failOver();
+    expect(await Promise.all(answers)).toEqual([200, 404]);
   });
 
   it("is found by whoever comes first, and once, also twice in a row", async () => {
