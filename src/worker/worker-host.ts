@@ -10,7 +10,9 @@ import { WorkerCounts, type WorkerStats } from "./worker-counts.js";
 import type { WorkerCommand, WorkerReport, WorkerSetup } from "./worker-thread.js";
 
 const THREAD = new URL("./worker-thread.js", import.meta.url);
+/** After an end; it doubles up to the longest one while no start gets as far as to work. */
 const RESTART_MS = 1_000;
+const MAX_RESTART_MS = 30_000;
 /** What a drain takes past the grace, handlers that ignore their signals and a database that is away included. */
 const DRAIN_PAST_GRACE_MS = 20_000;
 /** As often as the thread's event loop shows that it turns. */
@@ -33,6 +35,7 @@ export class WorkerHost {
   private exited = Promise.withResolvers<void>();
   private database: { database: Database; url: string } | null = null;
   private workerId: string | null = null;
+  private failedStarts = 0;
   private looking: NodeJS.Timeout | undefined;
   private seenTurns = 0;
   private stillLooks = 0;
@@ -118,6 +121,7 @@ export class WorkerHost {
 
   private begun(workerId: string): void {
     this.workerId = workerId;
+    this.failedStarts = 0;
     this.stillLooks = 0;
     this.looking = setInterval(() => this.look(), LOOK_MS).unref();
     this.working.resolve(workerId);
@@ -129,7 +133,8 @@ export class WorkerHost {
     if (this.workerId === null || this.drained !== null) return;
     this.log.error({ err, running: this.running }, "the worker's thread has ended, and is started again");
     await this.giveUpAttempts();
-    await sleep(RESTART_MS);
+    await sleep(Math.min(RESTART_MS * 2 ** this.failedStarts, MAX_RESTART_MS));
+    this.failedStarts += 1;
     if (this.drained !== null || this.database === null) return;
     this.thread = this.startThread();
     this.command({ kind: "work", databaseUrl: this.database.url });

@@ -225,3 +225,17 @@ it("a handler that ends its thread while the service shuts down fails its attemp
   const rows = await asSuperuser(`select error ->> 'code' as code from jobs where id = '${id}'`, own.superuserUrl);
   expect(rows).toEqual([{ code: "worker_lost" }]);
 });
+
+it("a worker whose handlers load no more is started more and more rarely, until they do", async () => {
+  await restart();
+  const bad = join(folder, "BAD.mjs");
+  await writeFile(bad, "throw new Error('half written');");
+  await create("EXIT", { maxAttempts: 1 });
+  const ends = await until(() => [lines("the worker's thread has ended")].find(({ length }) => length > 3));
+  const [, , third = 0, fourth = 0] = ends.map(({ time }) => Date.parse(String(time)));
+  // After one second, two, four.
+  expect(fourth - third).toBeGreaterThan(3_900);
+  await rm(bad);
+  const next = await create("QUICK");
+  expect(await jobThat(next, ({ status }) => status === "COMPLETED")).toMatchObject({ output: "quick" });
+});
