@@ -9,7 +9,7 @@ import { PermanentError, RetryError } from "atlas-jobs/handlers";
 const allowedHosts = (process.env["WEBHOOK_HOSTS"] ?? "").split(",").map((host) => host.trim().toLowerCase());
 
 /** A receiver that is away is tried for a day: after 10 s, 20 s, 40 s … and at last each two hours. */
-export const maxAttempts = 20;
+export const maxAttempts = 23;
 export const backoff = { firstMs: 10_000, maxMs: 7_200_000 };
 
 const TIMEOUT_MS = 30_000;
