@@ -53,7 +53,8 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
   private buffer: JobStatusChange[] = [];
   private readonly versions = new Map<string, number>();
   private readonly ending = new AbortController();
-  private wakeConsumer = (): void => undefined;
+  /** Calls of `next` that wait, in order. */
+  private consumers: (() => void)[] = [];
   private wakeReader = (): void => undefined;
   private failure: Error | null = null;
   private running: Promise<void> | null = null;
@@ -84,7 +85,7 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
       }
       if (this.ending.signal.aborted) return { done: true, value: undefined };
       this.wakeReader();
-      await new Promise<void>((resolve) => (this.wakeConsumer = resolve));
+      await new Promise<void>((resolve) => this.consumers.push(resolve));
     }
   }
 
@@ -101,7 +102,11 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
   private end(): void {
     this.ending.abort();
     this.wakeReader();
-    this.wakeConsumer();
+    this.wakeConsumers();
+  }
+
+  private wakeConsumers(): void {
+    for (const wake of this.consumers.splice(0)) wake();
   }
 
   private async run(): Promise<void> {
@@ -125,7 +130,7 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
     } catch (error) {
       if (!signal.aborted) this.failure = error instanceof Error ? error : new Error(String(error));
     }
-    this.wakeConsumer();
+    this.wakeConsumers();
   }
 
   /** Reads over one connection until it ends. */
@@ -205,7 +210,7 @@ export class Watch implements AsyncIterableIterator<JobStatusChange, undefined> 
       if (oldest !== undefined) this.versions.delete(oldest);
     }
     this.buffer.push(change);
-    this.wakeConsumer();
+    this.wakeConsumers();
     return this.buffer.length >= BUFFER_SIZE;
   }
 

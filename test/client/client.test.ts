@@ -140,6 +140,18 @@ describe("watch", () => {
     });
   });
 
+  it("answers calls of next that wait together, in order, and all of them at its end", async () => {
+    const { eventCursor: after } = await client.list();
+    const changes = client.watch({ after, filter: { status: ["QUEUED"] } });
+    ending.add(() => changes.return?.());
+    const waiting = Array.from({ length: 4 }, () => changes.next());
+    const created = [await client.enqueue({ jobType: "A" }), await client.enqueue({ jobType: "B" })];
+    const [first, second] = await Promise.all(waiting.slice(0, 2));
+    expect([first, second].map((result) => result?.value?.jobId)).toEqual(created.map(({ job }) => job.id));
+    await changes.return?.();
+    expect((await Promise.all(waiting.slice(2))).map(({ done }) => done)).toEqual([true, true]);
+  });
+
   it("opens no socket once it has ended while it waited for its token", async () => {
     const asked = Promise.withResolvers<void>();
     const token = Promise.withResolvers<string>();
