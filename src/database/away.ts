@@ -1,3 +1,4 @@
+import { isNativeError } from "node:util/types";
 import { AtlasError } from "../errors.js";
 
 /**
@@ -48,7 +49,8 @@ export function unavailableIfAway(error: unknown): unknown {
 
 /** Whether an error, or what caused it, is the database's being away. */
 export function isAway(error: unknown, depth = 0): boolean {
-  if (!(error instanceof Error) || error instanceof AtlasError || depth > 4) return false;
+  // Not instanceof: Node makes its own in another realm where a test runner has made one for the code.
+  if (!isNativeError(error) || error instanceof AtlasError || depth > 4) return false;
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   if (AWAY_SQLSTATE.test(code) || AWAY_SOCKET.has(code) || AWAY_MESSAGE.test(error.message)) return true;
   if (error instanceof AggregateError && error.errors.some((inner) => isAway(inner, depth + 1))) return true;

@@ -1,3 +1,4 @@
+import { isNativeError } from "node:util/types";
 import { CompiledQuery, type DatabaseConnection, PostgresDialect, PostgresDriver, type QueryResult } from "kysely";
 import type { Pool, PoolClient } from "pg";
 import { BEGIN } from "./begin.js";
@@ -117,9 +118,9 @@ class Connection implements DatabaseConnection {
 }
 
 function hasEnded(error: unknown): boolean {
-  return error instanceof Error && (ENDED.test(String(codeOf(error))) || ENDED_MESSAGE.test(error.message));
+  return isNativeError(error) && (ENDED.test(String(codeOf(error))) || ENDED_MESSAGE.test(error.message));
 }
 
 function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
+  return isNativeError(error) && "code" in error ? error.code : undefined;
 }
