@@ -106,7 +106,8 @@ describe("EMAIL_SEND", () => {
         return asked.resolve();
       },
     });
-    const dying = rig.work(await handlersFor(url), { intervals: MUTE, hints: rig.otherHints() });
+    // One slot, which the hanging attempt keeps: a dead worker claims nothing more.
+    const dying = rig.work(await handlersFor(url), { intervals: MUTE, hints: rig.otherHints(), concurrency: 1 });
     const id = await rig.enqueue("EMAIL_SEND", { input: INPUT });
     await asked.promise;
     dead = true;
