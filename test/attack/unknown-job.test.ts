@@ -19,19 +19,28 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-/** The text of every statement sent to PostgreSQL while `work` runs. */
+/** What the service does by itself now and then, whoever asks: no part of an answer. */
+const OWN_WORK = /\/\* (feed\.lag|feed\.holders|hints\.)/;
+
+/** The text of every statement sent to PostgreSQL for a request while `work` runs. */
 async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
-  const statements: string[] = [];
+  const transactions: { client: pg.Client; statements: string[] }[] = [];
   const { query } = pg.Client.prototype;
   const noting = function (this: pg.Client, ...args: unknown[]): unknown {
     const [asked] = args as [string | { text: string }];
-    statements.push(typeof asked === "string" ? asked : asked.text);
+    const statement = typeof asked === "string" ? asked : asked.text;
+    const open = transactions.findLast(({ client }) => client === this);
+    if (open === undefined || statement.startsWith("begin"))
+      transactions.push({ client: this, statements: [statement] });
+    else open.statements.push(statement);
     return Reflect.apply(query, this, args);
   };
   pg.Client.prototype.query = noting as typeof query;
   await work();
   pg.Client.prototype.query = query;
-  return statements;
+  // Of one that had begun before, the rest alone was seen.
+  const whole = transactions.filter(({ statements }) => statements[0]?.startsWith("begin"));
+  return whole.flatMap(({ statements }) => (statements.some((one) => OWN_WORK.test(one)) ? [] : statements));
 }
 
 /** All that an answer about a job shows of itself: what it says, and what was done for it. */
