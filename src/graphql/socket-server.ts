@@ -11,7 +11,7 @@ import {
   type GraphQLSchema,
   validate,
 } from "graphql";
-import { type Context, handleProtocols, MessageType, type ServerOptions, type SubscribePayload } from "graphql-ws";
+import { type Context, handleProtocols, type ServerOptions, type SubscribePayload } from "graphql-ws";
 import { type Extra, useServer } from "graphql-ws/use/ws";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Authenticator } from "../auth/authenticator.js";
@@ -20,7 +20,6 @@ import { StreamLimit } from "../auth/stream-limit.js";
 import { credentialsOf } from "../auth/credentials.js";
 import type { MembershipEnd, MembershipWatch } from "../auth/membership-watch.js";
 import type { Viewer } from "../auth/viewer.js";
-import { exactNumber } from "../bounds/exact-json.js";
 import type { Config } from "../config.js";
 import { AtlasError, type ErrorCode } from "../errors.js";
 import type { Logger } from "../log.js";
@@ -30,6 +29,7 @@ import type { MemberService } from "../services/member-service.js";
 import { fullAllowance, type GraphqlContext } from "./context.js";
 import type { CostLimit } from "./cost-limit.js";
 import { readDocument } from "./document.js";
+import { readMessage } from "./read-message.js";
 import { type Result, resultStream } from "./result-stream.js";
 import { BytePace } from "../services/byte-pace.js";
 import { endStalled } from "./end-stalled.js";
@@ -64,8 +64,6 @@ const MAX_PAYLOAD_BYTES = 128 * 1024;
 const INIT_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 12_000;
 const MAX_OPERATIONS = 100;
-const MAX_ID_BYTES = 80;
-const SERVER_MESSAGES = new Set<unknown>([MessageType.ConnectionAck, MessageType.Next, MessageType.Error]);
 /** What a user's sockets may send together: to parse and check a document takes longer than to receive it. */
 const MESSAGES = { bytesPerSecond: 512 * 1024, freeBytes: 0, aheadBytes: 128 * 1024, maxDebtMs: 60_000 };
 /** As which the smallest of each kind counts. */
@@ -354,22 +352,6 @@ function room(extra: SocketExtra): Promise<void> {
 function sendQuietly(client: WebSocket): void {
   const send = client.send.bind(client) as (data: string, sent: () => void) => void;
   client.send = (data: string, sent?: unknown) => send(data, () => typeof sent === "function" && sent());
-}
-
-/**
- * Keeps, while a message is parsed, numbers as they stand, and refuses one that graphql-ws would fail over, printing to
- * the console and closing with 4500: one that servers send, and an id that makes the reason of a close longer than a close
- * can carry.
- */
-function readMessage(key: string, value: unknown, { source }: { source?: string } = {}): unknown {
-  if (typeof value === "number" && source !== undefined) return exactNumber(source);
-  if (key !== "" || typeof value !== "object" || value === null) return value;
-  const { id, type } = value as { id?: unknown; type?: unknown };
-  if (SERVER_MESSAGES.has(type)) throw new TypeError("Only a server sends this");
-  if (type === MessageType.Subscribe && typeof id === "string" && Buffer.byteLength(id) > MAX_ID_BYTES) {
-    throw new RangeError("The id is too long");
-  }
-  return value;
 }
 
 const CLIENTS_FAULT = { extensions: { code: "BAD_REQUEST" } };
