@@ -1,14 +1,17 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { RequestHandler } from "express";
 import type { Config } from "./config.js";
 import { DEMO } from "./demo.js";
+
+type PageConfig = Pick<Config, "role" | "production" | "databaseUrl" | "dataDir">;
 
 /**
  * A page for whoever opens the service in a browser: what runs, where its parts are, and lines to paste; in production its name
  * alone. It needs no script and no style, so that the policy of all answers fits it. What asks for anything but a page is passed
  * on.
  */
-export function createFrontPage(config: Pick<Config, "role" | "production" | "databaseUrl">): RequestHandler {
+export function createFrontPage(config: PageConfig): RequestHandler {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
     version: string;
   };
@@ -35,14 +38,15 @@ ${rest}</html>
 `;
 }
 
-function details({ role, databaseUrl }: Pick<Config, "role" | "databaseUrl">, version: string, url: string): string {
+function details({ role, databaseUrl, dataDir }: PageConfig, version: string, url: string): string {
+  const tenant = databaseUrl === null ? DEMO : { tenantId: "YOUR_TENANT", userId: "YOUR_USER" };
   const links = ["/healthz", "/readyz", "/metrics"].map((path) => `<li><a href="${path}">${path}</a>`);
   if (role !== "worker") links.unshift('<li><a href="/graphql">GraphiQL</a>');
   return `<p>Version ${version} runs here as ${WHAT[role]}. Its documentation is README.md and docs/ in its folder.</p>
 <ul>
 ${links.join("\n")}
 </ul>
-${role === "worker" ? "" : lines(url, databaseUrl === null ? DEMO : { tenantId: "YOUR_TENANT", userId: "YOUR_USER" })}`;
+${role === "worker" ? "" : lines(url, dataDir, tenant)}`;
 }
 
 const WHAT: Record<Config["role"], string> = {
@@ -52,12 +56,18 @@ const WHAT: Record<Config["role"], string> = {
 };
 
 /** No secret is among them: the token is made by the command line, for whoever may read the service's key. */
-function lines(url: string, { tenantId, userId }: { tenantId: string; userId: string }): string {
-  return `<p>Get a token, create a job, and watch, in a terminal in that folder:</p>
+function lines(url: string, dataDir: string, { tenantId, userId }: { tenantId: string; userId: string }): string {
+  // Where the command line would look for the service's key by itself, it needs no telling.
+  const where = dataDir === resolve(".data") ? "" : `export DATA_DIR='${escaped(dataDir.replaceAll("'", "'\\''"))}'; `;
+  return `<p>Get a token, watch, and once that says “Watching …” create a job, in a terminal in that folder:</p>
 <pre>
-export TENANT=${tenantId} TOKEN=$(npm run --silent cli -- token --user ${userId})
+${where}export TENANT=${tenantId} TOKEN=$(npm run --silent cli -- token --user ${userId})
+npm run --silent cli -- watch --url ${url} --tenant $TENANT --token $TOKEN &amp;
 curl -sS ${url}/v1/jobs -H "Authorization: Bearer $TOKEN" -H "x-tenant-id: $TENANT" -H "content-type: application/json" -d '{"jobType":"EMAIL_SEND","input":{"to":"test@example.com"}}'
-npm run --silent cli -- watch --url ${url} --tenant $TENANT --token $TOKEN
 </pre>
 `;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }

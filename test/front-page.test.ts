@@ -26,6 +26,12 @@ describe("the front page", () => {
     expect(links).toEqual(["/graphql", "/healthz", "/readyz", "/metrics"]);
     for (const path of links) expect((await fetch(api.url + path, { headers: { accept: BROWSER } })).status).toBe(200);
     expect(html).toContain(`curl -sS ${api.url}/v1/jobs `);
+    expect(html).toContain("<pre>\nexport TENANT=");
+  });
+
+  it("tells the command line where the service's key is, when that is not where it would look", async () => {
+    const { html } = await open({ dataDir: "/srv/it's <here> & there" });
+    expect(html).toContain(`export DATA_DIR='/srv/it'\\''s &lt;here> &amp; there'; export TENANT=`);
   });
 
   it("names no demo tenant where there is none, and no API where there is none", async () => {

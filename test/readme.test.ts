@@ -120,12 +120,12 @@ describe("the documentation", () => {
       );
     });
 
-    it("has a front page with lines that work: token, create, watch", async () => {
+    it("has a front page with lines that work: token, watch, create", async () => {
       const page = await (await fetch(service.url, { headers: { accept: "text/html" } })).text();
-      const [token = "", create = "", watch = ""] = /<pre>\n([\s\S]*)\n<\/pre>/.exec(page)?.[1]?.split("\n") ?? [];
+      const [token = "", watch = "", create = ""] = /<pre>\n([\s\S]*)\n<\/pre>/.exec(page)?.[1]?.split("\n") ?? [];
       const seen = join(dataDir, "seen-page");
       const out = await shell(`${token}
-        ${watch} > ${seen} &
+        ${watch.replace(/&amp;$/, `> ${seen} &`)}
         for n in $(seq 1 20); do ${create}; grep -q COMPLETED ${seen} && break; sleep 0.5; done
         kill %1`);
       expect(out).toContain('"ok":true');
