@@ -28,7 +28,6 @@ const SUBSCRIPTION = `subscription ($filter: JobStatusChangeFilter, $after: Even
 export function socketOf(wsUrl: string, member: Pick<TestMember, "token" | "tenantId">): Client {
   return createClient({
     url: wsUrl,
-    retryAttempts: 0,
     connectionParams: { Authorization: `Bearer ${member.token}`, "X-Tenant-Id": member.tenantId },
   });
 }
