@@ -1,33 +1,51 @@
-// The directions of imports between the rooms of src. A room is a folder or a file right under src; one that
+// The directions of imports between the rooms of src. A room is a folder, a folder in one, or a file right under src; one that
 // is not listed here may not be imported, and may import nothing.
 
 /** Open to every room; they import nothing of ours but one another. */
 const OPEN = ["config", "errors", "log"];
-const BELOW = ["auth", "bounds", "database", "feed", "graphql", "handlers", "queue", "rest", "services", "worker"];
+const BELOW = [
+  "auth",
+  "bounds",
+  "database",
+  "feed",
+  "graphql",
+  "handlers",
+  "http",
+  "limits",
+  "queue",
+  "rest",
+  "services",
+  "worker",
+];
+/** What a surface serves is there as types; it is reached through the services. */
+const SERVED = ["database", "feed", "queue"];
 
 /** room → what it may import; `types`: rooms of which it may import types only. */
 const ALLOWED = {
-  database: ["bounds"],
-  auth: ["database"],
-  queue: ["bounds", "database"],
-  feed: ["database", "queue/job", "queue/job-event"],
+  database: ["bounds", "limits"],
+  auth: ["bounds", "database", "limits"],
+  queue: ["bounds", "database", "limits"],
+  feed: ["database", "limits", "queue/job", "queue/job-event"],
   handlers: ["bounds"],
-  services: ["auth", "bounds", "database", "feed", "queue"],
+  services: ["auth", "bounds", "database", "feed", "limits", "queue"],
   worker: ["bounds", "database", "handlers", "queue"],
-  graphql: { values: ["auth", "bounds", "services"], types: ["database", "feed", "queue"] },
-  rest: { values: ["auth", "bounds", "services"], types: ["database", "feed", "queue"] },
+  http: { values: ["auth", "bounds", "limits"], types: ["metrics"] },
+  rest: { values: ["auth", "bounds", "http", "limits", "services"], types: SERVED },
+  "graphql/api": { values: ["auth", "bounds", "limits", "services"], types: SERVED },
+  "graphql/admission": { values: ["bounds", "graphql/api", "limits"], types: ["auth"] },
+  "graphql/socket": { values: ["auth", "bounds", "graphql/admission", "graphql/api", "limits", "services"] },
+  graphql: { values: ["auth", "bounds", "http", "limits", "services"] },
   api: BELOW,
   demo: BELOW,
   metrics: BELOW,
-  listen: [],
   "ensure-built": [],
   "front-page": ["demo"],
-  server: [...BELOW, "metrics", "api", "listen", "front-page"],
+  server: [...BELOW, "metrics", "api", "front-page"],
   cli: [...BELOW, "client"],
-  main: [...BELOW, "api", "demo", "metrics", "listen", "server"],
+  main: [...BELOW, "api", "demo", "metrics", "server"],
 };
 /** Rooms closed also to what is open; some are still to come. */
-const ALONE = { bounds: ["errors"], client: [], dashboard: ["client"] };
+const ALONE = { bounds: ["errors"], limits: ["errors"], client: [], dashboard: ["client"] };
 
 /** What runs on its own: nothing imports it. */
 const ENTRIES = [
@@ -35,7 +53,7 @@ const ENTRIES = [
   "src/main.ts",
   "src/cli/main.ts",
   "src/database/embedded/watchdog.ts",
-  "src/graphql/print-schema.ts",
+  "src/graphql/api/print-schema.ts",
   "src/handlers/isolation/entry.ts",
   "src/worker/beat-thread.ts",
   "src/worker/worker-thread.ts",
@@ -45,22 +63,24 @@ const anyOf = (paths) => `^src/(${paths.join("|")})(/|[.](tsx?|js)$)`;
 
 function rulesOf(room, allowed) {
   const { values, types = [] } = Array.isArray(allowed) ? { values: allowed } : allowed;
+  const within = Object.keys(rooms).filter((other) => other.startsWith(`${room}/`));
+  const from = { path: anyOf([room]), ...(within.length > 0 && { pathNot: anyOf(within) }) };
   const own = OPEN.includes(room) ? [room, ...values] : [room, ...values, ...(room in ALONE ? [] : OPEN)];
   const rules = [
     {
-      name: `${room}-imports`,
+      name: `${room.replace("/", "-")}-imports`,
       comment: `src/${room} may import ${[...own.slice(1), ...types.map((type) => `types of ${type}`)].join(", ") || "nothing of ours"}.`,
       severity: "error",
-      from: { path: anyOf([room]) },
+      from,
       to: { path: "^(src|test|bench|examples|dist)/", pathNot: anyOf([...own, ...types]) },
     },
   ];
   if (types.length > 0) {
     rules.push({
-      name: `${room}-imports-types-only`,
+      name: `${room.replace("/", "-")}-imports-types-only`,
       comment: `src/${room} may import only types of ${types.join(", ")}.`,
       severity: "error",
-      from: { path: anyOf([room]) },
+      from,
       to: { path: anyOf(types), dependencyTypesNot: ["type-only"] },
     });
   }

@@ -2,11 +2,11 @@ import { Authenticator } from "./auth/authenticator.js";
 import { MembershipWatch } from "./auth/membership-watch.js";
 import { type TokenRules, TokenVerifier } from "./auth/token-verifier.js";
 import type { Config } from "./config.js";
-import { ConcurrencyLimit } from "./database/concurrency-limit.js";
+import { Turns } from "./limits/turns.js";
 import type { Database } from "./database/database.js";
 import type { Hints } from "./database/hints.js";
 import { readCursorKey } from "./database/installation.js";
-import { Cursors } from "./feed/cursors.js";
+import { Cursors } from "./services/cursors.js";
 import { FeedDelay } from "./feed/feed-delay.js";
 import { Feed } from "./feed/feed.js";
 import { Tail } from "./feed/tail.js";
@@ -44,13 +44,13 @@ export async function createApi({ config, database, hints, rules, log }: ApiOpti
   const cursors = new Cursors(await readCursorKey(database));
   const tail = new Tail(database, hints, log);
   const createLimit = new CreateLimit(database, config.createLimitPerMinute);
-  const turns = new ConcurrencyLimit(Math.max(Math.floor(config.databasePoolSize / 2), 1), "requests of a user");
+  const turns = new Turns(Math.max(Math.floor(config.databasePoolSize / 2), 1), "requests of a user");
   const authenticator = new Authenticator(new TokenVerifier(rules), database, turns);
   const limits = { perUser: config.streamsPerUser, perTenant: config.streamsPerTenant };
   const memberships = new MembershipWatch(authenticator, limits, log);
   const services = {
     jobs: new JobService(database, hints, cursors, createLimit, log),
-    events: new EventService(database, new Feed(database, tail, cursors), cursors),
+    events: new EventService(database, new Feed(database, tail), cursors),
     members: new MemberService(database, cursors),
     authenticator,
     memberships,

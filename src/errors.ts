@@ -65,3 +65,10 @@ export class AtlasError extends Error {
     this.extensions = options.extensions;
   }
 }
+
+/** An `invalid_input` whose message names each field and its bound. */
+export function invalidInput(details: readonly ErrorDetail[]): AtlasError {
+  return new AtlasError("invalid_input", details.map(({ path, message }) => `${path} ${message}`.trim()).join("; "), {
+    details,
+  });
+}

@@ -8,7 +8,7 @@ import { openHints } from "./database/hints.js";
 import { START_WAIT_MS, UnreachableError } from "./database/reach.js";
 import { migrate } from "./database/migrate.js";
 import { prepareDemo } from "./demo.js";
-import { checkPort } from "./listen.js";
+import { checkPort } from "./http/listen.js";
 import { createLogger, type Logger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createServer } from "./server.js";

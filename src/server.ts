@@ -11,17 +11,17 @@ import type { Config } from "./config.js";
 import type { Database } from "./database/database.js";
 import { AtlasError, ERRORS } from "./errors.js";
 import { createFrontPage } from "./front-page.js";
-import type { Trust } from "./graphql/same-origin.js";
-import { listen } from "./listen.js";
+import type { Trust } from "./graphql/socket/same-origin.js";
+import { listen } from "./http/listen.js";
 import type { Logger } from "./log.js";
 import type { Metrics } from "./metrics.js";
-import { createErrorHandler, type ErrorBody } from "./rest/error-handler.js";
+import { createErrorHandler, type ErrorBody } from "./http/error-handler.js";
 import { createJobEventsRoutes } from "./rest/job-events.routes.js";
 import { createJobsRoutes } from "./rest/jobs.routes.js";
-import { jsonBody } from "./rest/json-body.js";
+import { jsonBody } from "./http/json-body.js";
 import { createMembersRoutes } from "./rest/members.routes.js";
-import { onlyMethods } from "./rest/only-methods.js";
-import { BytePace } from "./services/byte-pace.js";
+import { onlyMethods } from "./http/only-methods.js";
+import { Pace } from "./limits/pace.js";
 
 export interface ServerOptions {
   config: Config;
@@ -87,7 +87,7 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   mountHealth(app, { database, metrics, isReady: () => ready });
   if (api !== undefined) {
     const { signIn, middleware } = api.graphql;
-    const bodies = new BytePace();
+    const bodies = new Pace();
     const graphql = [signIn, ...jsonBody(GRAPHQL_BODY_LIMIT, bodies), middleware];
     const others = [onlyMethods("GET, POST"), createErrorHandler(graphqlBody)];
     app.route("/graphql").get(graphql).post(graphql).all(others);

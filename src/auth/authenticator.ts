@@ -1,10 +1,10 @@
-import type { ConcurrencyLimit } from "../database/concurrency-limit.js";
+import type { Turns } from "../limits/turns.js";
 import type { Database } from "../database/database.js";
 import { TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
 import { AtlasError } from "../errors.js";
 import type { Credentials } from "./credentials.js";
 import type { TokenVerifier } from "./token-verifier.js";
-import { isUuid } from "./uuid.js";
+import { isUuid } from "../bounds/uuid.js";
 import { type Asking, sessionOf, type Viewer } from "./viewer.js";
 
 /** Turns credentials into a viewer: token first, then tenant, then membership. */
@@ -12,7 +12,7 @@ export class Authenticator {
   constructor(
     private readonly tokens: TokenVerifier,
     private readonly database: Database,
-    private readonly turns: ConcurrencyLimit,
+    private readonly turns: Turns,
   ) {}
 
   /**

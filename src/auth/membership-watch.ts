@@ -1,7 +1,7 @@
 import type { Logger } from "../log.js";
 import { type Authenticator, memberKey } from "./authenticator.js";
 import { ExpiredTokenError } from "./expired-token-error.js";
-import { StreamLimit, type StreamLimits } from "./stream-limit.js";
+import { type SlotLimits, Slots } from "../limits/slots.js";
 import type { Viewer } from "./viewer.js";
 
 /** Why a viewer may no longer watch. */
@@ -17,15 +17,15 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
  */
 export class MembershipWatch {
   private readonly followed = new Map<object, { viewer: Viewer; end: (why: MembershipEnd) => void }>();
-  private readonly limit: StreamLimit;
+  private readonly slots: Slots;
   private readonly timer: NodeJS.Timeout;
 
   constructor(
     private readonly authenticator: Authenticator,
-    limits: StreamLimits,
+    limits: SlotLimits,
     private readonly log: Logger,
   ) {
-    this.limit = new StreamLimit(limits, "sockets, event streams and waiting requests");
+    this.slots = new Slots(limits, "sockets, event streams and waiting requests");
     this.timer = setInterval(() => void this.check(), CHECK_MS).unref();
   }
 
@@ -37,7 +37,7 @@ export class MembershipWatch {
   follow(viewer: Viewer, end: (why: MembershipEnd) => void): () => boolean {
     // Without the tolerance of the clock that a request has: a stream would end at once, to be begun again and again.
     if (viewer.expiresAt.getTime() <= Date.now()) throw new ExpiredTokenError();
-    const leave = this.limit.enter(viewer);
+    const leave = this.slots.enter({ user: memberKey(viewer), tenant: viewer.tenantId });
     const key = {};
     const stop = (): boolean => {
       clearTimeout(expiry);

@@ -4,7 +4,7 @@ import { ConfigError, type KeySource } from "../config.js";
 import { AtlasError } from "../errors.js";
 import { ExpiredTokenError } from "./expired-token-error.js";
 import { type IssuerKey, KeySet } from "./key-set.js";
-import { isUuid } from "./uuid.js";
+import { isUuid } from "../bounds/uuid.js";
 
 /** What a valid token says. */
 export interface Identity {

@@ -1,6 +1,6 @@
 import { issueToken } from "../auth/issue-token.js";
 import { tokenRules } from "../auth/token-rules.js";
-import { isUuid } from "../auth/uuid.js";
+import { isUuid } from "../bounds/uuid.js";
 import { type Command, UsageError } from "./command.js";
 
 const DEFAULT_EXPIRES_IN_SECONDS = 3600;

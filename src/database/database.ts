@@ -3,7 +3,7 @@ import type { EntityManager } from "@mikro-orm/postgresql";
 import { MikroORM } from "@mikro-orm/postgresql";
 import { CompiledQuery, type Kysely } from "kysely";
 import { AtlasError } from "../errors.js";
-import { ConcurrencyLimit } from "./concurrency-limit.js";
+import { Turns } from "../limits/turns.js";
 import { adopt } from "./adopt.js";
 import { RETRY_AFTER_SECONDS, unavailableIfAway } from "./away.js";
 import { ANSWER_TIMEOUT_MS, ormOptions, type DatabaseOptions } from "./orm-options.js";
@@ -48,9 +48,9 @@ export interface Transaction {
 /** The connection pool and the roles that the service acts in. */
 export class Database {
   /** No tenant ever has more than half of the connections. */
-  private readonly shares: ConcurrencyLimit;
+  private readonly shares: Turns;
   /** Nor does what takes long have more than half of these: what is quick, of the same tenant, finds one free. */
-  private readonly payloadShares: ConcurrencyLimit;
+  private readonly payloadShares: Turns;
   private adopting: Promise<void> | null = null;
 
   private constructor(
@@ -60,8 +60,8 @@ export class Database {
   ) {
     const half = (count: number): number => Math.max(Math.floor(count / 2), 1);
     const share = half(options.poolSize);
-    this.shares = new ConcurrencyLimit(share, "transactions of a tenant");
-    this.payloadShares = new ConcurrencyLimit(half(share), "readings of a tenant's inputs and outputs");
+    this.shares = new Turns(share, "transactions of a tenant");
+    this.payloadShares = new Turns(half(share), "readings of a tenant's inputs and outputs");
   }
 
   /**

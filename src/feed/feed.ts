@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Database, Transaction } from "../database/database.js";
 import { AtlasError } from "../errors.js";
 import type { JobEvent } from "../queue/job-event.js";
-import type { Cursors } from "./cursors.js";
+import { EndedStream, ExpiredPosition } from "./endings.js";
 import { EventQueue } from "./event-queue.js";
 import { comparePositions, type Position, startOf } from "./position.js";
 import { readEvents, readGap } from "./read-events.js";
@@ -10,8 +10,8 @@ import type { Tail } from "./tail.js";
 
 export interface Subscription {
   tenantId: string;
-  /** An event cursor; null: from now on. */
-  after: string | null;
+  /** null: from now on. */
+  after: Position | null;
   /** Which events the subscriber wants. */
   accepts: (event: JobEvent) => boolean;
 }
@@ -25,25 +25,20 @@ export interface EventStream extends AsyncIterableIterator<JobEvent, undefined, 
 const QUEUE_CAPACITY = 1_000;
 const REPLAY_BATCH = 500;
 const REPLAY_RETRY_MS = 1_000;
-const RESUME_SECONDS = 1;
 
 /** Serves subscribers: first what they missed, read from the log, then what happens, from the tail. */
 export class Feed {
   constructor(
     private readonly database: Database,
     private readonly tail: Tail,
-    private readonly cursors: Cursors,
   ) {}
 
   /**
-   * Starts a stream of the tenant's events after a cursor. Each event comes at least once, a job's in version order
+   * Starts a stream of the tenant's events after a place. Each event comes at least once, a job's in version order
    * without a hole.
-   * @throws AtlasError `invalid_cursor`, `cursor_expired` (with `headCursor`), `unavailable`. The stream itself throws
-   * `slow_consumer` (with `lastCursor`) when the subscriber falls behind by more than its queue holds, `unavailable` (with
-   * `lastCursor`) when a failover may have lost what it was sent.
+   * @throws ExpiredPosition; AtlasError `unavailable`. The stream itself throws EndedStream.
    */
   async subscribe({ tenantId, after, accepts }: Subscription): Promise<EventStream> {
-    const from = after === null ? null : this.cursors.readEvent(tenantId, after);
     const queue = new EventQueue(QUEUE_CAPACITY);
     const detach = await this.tail.attach(tenantId, {
       event: (event) => {
@@ -52,7 +47,7 @@ export class Feed {
       lost: () => queue.cut(),
     });
     try {
-      const start = await this.startAt(tenantId, from);
+      const start = await this.startAt(tenantId, after);
       return streamOf(start, this.events(tenantId, start, accepts, queue), () => {
         detach();
         queue.close();
@@ -63,10 +58,10 @@ export class Feed {
     }
   }
 
-  private async startAt(tenantId: string, from: Position | null): Promise<Position> {
+  private async startAt(tenantId: string, after: Position | null): Promise<Position> {
     return this.database.transaction({ role: "feed", tenantId }, async (tx) => {
-      await refuseExpired(tx, this.cursors, tenantId, from);
-      return from ?? startOf(tx.head);
+      if (after !== null) await refuseExpired(tx, after);
+      return after ?? startOf(tx.head);
     });
   }
 
@@ -98,17 +93,8 @@ export class Feed {
         last = event;
         yield event;
       }
-      if (queue.cutOff) {
-        throw new AtlasError("unavailable", "The database has failed over; subscribe again after lastCursor", {
-          retryAfterSeconds: RESUME_SECONDS,
-          extensions: { lastCursor: this.cursors.ofEvent(tenantId, last) },
-        });
-      }
-      if (queue.overflowed) {
-        throw new AtlasError("slow_consumer", "The subscriber fell behind; subscribe again after lastCursor", {
-          extensions: { lastCursor: this.cursors.ofEvent(tenantId, last) },
-        });
-      }
+      if (queue.cutOff) throw new EndedStream("failover", last);
+      if (queue.overflowed) throw new EndedStream("slow consumer", last);
     }
   }
 
@@ -116,7 +102,7 @@ export class Feed {
     while (!queue.closed) {
       try {
         return await this.database.transaction({ role: "feed", tenantId }, (tx) =>
-          readUnexpired(tx, this.cursors, { after, tenantId, limit: REPLAY_BATCH }),
+          readUnexpired(tx, { after, tenantId, limit: REPLAY_BATCH }),
         );
       } catch (error) {
         if (!(error instanceof AtlasError && error.code === "unavailable")) throw error;
@@ -129,40 +115,23 @@ export class Feed {
 
 /**
  * Reads a tenant's events after a place, or refuses a place that retention or a failover has cut off, also in the meantime.
- * @throws AtlasError `cursor_expired`
+ * @throws ExpiredPosition
  */
 export async function readUnexpired(
   tx: Transaction,
-  cursors: Cursors,
   part: { after: Position; tenantId: string; limit: number },
 ): Promise<JobEvent[]> {
   const events = await readEvents(tx, part);
   // Looked at after the reading: each statement has a snapshot of its own.
-  await refuseExpired(tx, cursors, part.tenantId, part.after);
+  await refuseExpired(tx, part.after);
   return events;
 }
 
-/**
- * Refuses a place in the events that retention or a failover has cut off.
- * @throws AtlasError `cursor_expired`, with the `headCursor` from which the transaction's data can be followed
- */
-async function refuseExpired(
-  tx: Transaction,
-  cursors: Cursors,
-  tenantId: string,
-  from: Position | null,
-): Promise<void> {
-  const gap = from === null ? null : await readGap(tx, from);
-  if (gap === null) return;
-  throw new AtlasError("cursor_expired", GAPS[gap], {
-    extensions: { headCursor: cursors.ofEvent(tenantId, startOf(tx.head)) },
-  });
+/** @throws ExpiredPosition, whose head is the place from which the transaction's data can be followed */
+async function refuseExpired(tx: Transaction, after: Position): Promise<void> {
+  const gap = await readGap(tx, after);
+  if (gap !== null) throw new ExpiredPosition(gap, startOf(tx.head));
 }
-
-const GAPS = {
-  pruned: "The cursor is older than the events that are kept",
-  lost: "The cursor is of a part of the log that a failover has lost",
-};
 
 /** An async generator's own `return` waits for a pending `next`; this one ends what `next` waits for. */
 function streamOf(

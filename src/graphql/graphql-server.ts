@@ -19,15 +19,22 @@ import { allowanceHeaders } from "../services/create-limit.js";
 import type { EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
 import type { MemberService } from "../services/member-service.js";
-import { fullAllowance, type GraphqlContext } from "./context.js";
-import { CostLimit, costHeaders } from "./cost-limit.js";
-import { readDocument } from "./document.js";
-import { asGraphqlError, formatError, logUnknownErrors, MAX_ERRORS, retryAfterOf, withRequestId } from "./errors.js";
+import { fullAllowance, type GraphqlContext } from "./api/context.js";
+import { CostLimit, costHeaders } from "./admission/cost-limit.js";
+import { readDocument } from "./admission/document.js";
+import {
+  asGraphqlError,
+  formatError,
+  logUnknownErrors,
+  MAX_ERRORS,
+  retryAfterOf,
+  withRequestId,
+} from "./api/errors.js";
 import { createGraphiql } from "./graphiql.js";
-import type { Trust } from "./same-origin.js";
-import { asksForSchemaOnly } from "./schema-only.js";
-import { createSchema } from "./schema.js";
-import { SocketServer } from "./socket-server.js";
+import type { Trust } from "./socket/same-origin.js";
+import { asksForSchemaOnly } from "./admission/schema-only.js";
+import { createSchema } from "./api/schema.js";
+import { SocketServer } from "./socket/socket-server.js";
 
 export interface GraphqlServerOptions {
   jobs: JobService;

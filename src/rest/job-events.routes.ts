@@ -1,18 +1,17 @@
 import { type Request, type Response, Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
-import type { AtlasError, ErrorDetail } from "../errors.js";
+import { type AtlasError, type ErrorDetail, invalidInput } from "../errors.js";
 import type { JobStatus } from "../queue/job.js";
-import { invalidInput } from "../services/create-job-input.js";
 import type { ChangeFilter, ChangeStream, EventService } from "../services/event-service.js";
 import type { JobService } from "../services/job-service.js";
 import { type ChangeToEnd, untilFinished } from "../services/until-finished.js";
-import { asAtlasError, restBody } from "./error-handler.js";
-import { EventStreamWriter } from "./event-stream-writer.js";
+import { asAtlasError, restBody } from "../http/error-handler.js";
+import { EventStreamWriter } from "../http/event-stream-writer.js";
 import { statusNamed, STATUS_NAMES, toEventItem } from "./job-representation.js";
-import { type LastingRequestOptions, watchLasting } from "./lasting-request.js";
-import { onlyMethods } from "./only-methods.js";
-import { checkQuery, oneQueryValue, queryValues } from "./query-values.js";
-import { leaveEarly, signIn, viewerOf } from "./sign-in.js";
+import { type LastingRequestOptions, watchLasting } from "../http/lasting-request.js";
+import { onlyMethods } from "../http/only-methods.js";
+import { checkQuery, oneQueryValue, queryValues } from "../http/query-values.js";
+import { leaveEarly, signIn, viewerOf } from "../http/sign-in.js";
 
 export interface JobEventsRoutesOptions extends LastingRequestOptions {
   events: EventService;

@@ -1,12 +1,11 @@
 import type { Request, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
-import { AtlasError } from "../errors.js";
-import { invalidInput } from "../services/create-job-input.js";
+import { AtlasError, invalidInput } from "../errors.js";
 import type { EventService } from "../services/event-service.js";
 import { isOver } from "../services/until-finished.js";
-import { type LastingRequestOptions, watchLasting } from "./lasting-request.js";
-import { oneQueryValue } from "./query-values.js";
-import { enterAgain, leaveEarly, viewerOf } from "./sign-in.js";
+import { type LastingRequestOptions, watchLasting } from "../http/lasting-request.js";
+import { oneQueryValue } from "../http/query-values.js";
+import { enterAgain, leaveEarly, viewerOf } from "../http/sign-in.js";
 
 export interface JobWaitOptions extends LastingRequestOptions {
   events: EventService;

@@ -1,20 +1,20 @@
 import { type Request, Router } from "express";
-import { isUuid } from "../auth/uuid.js";
-import { invalidInput } from "../services/create-job-input.js";
+import { isUuid } from "../bounds/uuid.js";
+import { invalidInput } from "../errors.js";
 import { allowanceHeaders } from "../services/create-limit.js";
-import type { BytePace } from "../services/byte-pace.js";
+import type { Pace } from "../limits/pace.js";
 import type { JobService } from "../services/job-service.js";
 import { isOver } from "../services/until-finished.js";
 import { statusName, toJobDetail, toJobItem } from "./job-representation.js";
 import { type JobWaitOptions, waitForEnd, waitMsOf } from "./job-wait.js";
-import { jsonBody } from "./json-body.js";
-import { onlyMethods } from "./only-methods.js";
-import { checkNoBody, checkQuery, oneQueryValue, queryValues } from "./query-values.js";
-import { signIn, viewerOf } from "./sign-in.js";
+import { jsonBody } from "../http/json-body.js";
+import { onlyMethods } from "../http/only-methods.js";
+import { checkNoBody, checkQuery, oneQueryValue, queryValues } from "../http/query-values.js";
+import { signIn, viewerOf } from "../http/sign-in.js";
 
 export interface JobsRoutesOptions extends JobWaitOptions {
   /** At which each user sends bodies. */
-  bodies: BytePace;
+  bodies: Pace;
   jobs: JobService;
   legacyStatusNames: boolean;
 }

@@ -1,9 +1,9 @@
 import { Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import type { MemberService } from "../services/member-service.js";
-import { onlyMethods } from "./only-methods.js";
-import { checkQuery, oneQueryValue } from "./query-values.js";
-import { signIn, viewerOf } from "./sign-in.js";
+import { onlyMethods } from "../http/only-methods.js";
+import { checkQuery, oneQueryValue } from "../http/query-values.js";
+import { signIn, viewerOf } from "../http/sign-in.js";
 
 export interface MembersRoutesOptions {
   members: MemberService;

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { AtlasError, type ErrorDetail } from "../errors.js";
+import { AtlasError, invalidInput } from "../errors.js";
 import type { NewJob } from "../queue/enqueue.js";
-import { instantFault } from "./instant-bounds.js";
-import { jsonFault } from "./json-bounds.js";
+import { instantFault } from "../bounds/instants.js";
+import { jsonFault } from "../bounds/json.js";
 
 /** A create, checked: a new job but for its id. */
 export type CreateJobInput = Omit<NewJob, "id">;
@@ -84,11 +84,4 @@ export function parseCreateJob(raw: unknown, path: readonly (string | number)[] 
   throw invalidInput(
     parsed.error.issues.map((issue) => ({ path: [...path, ...issue.path].join("."), message: issue.message })),
   );
-}
-
-/** An `invalid_input` whose message names each field and its bound. */
-export function invalidInput(details: readonly ErrorDetail[]): AtlasError {
-  return new AtlasError("invalid_input", details.map(({ path, message }) => `${path} ${message}`.trim()).join("; "), {
-    details,
-  });
 }

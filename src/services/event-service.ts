@@ -1,13 +1,15 @@
 import { sessionOf, type Viewer } from "../auth/viewer.js";
 import type { Database } from "../database/database.js";
-import type { Cursors } from "../feed/cursors.js";
-import { type Feed, readUnexpired } from "../feed/feed.js";
+import { AtlasError } from "../errors.js";
+import { EndedStream, ExpiredPosition } from "../feed/endings.js";
+import { type EventStream, type Feed, readUnexpired } from "../feed/feed.js";
 import { type Position, startOf } from "../feed/position.js";
 import { readEvents } from "../feed/read-events.js";
 import type { JobStatus } from "../queue/job.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { type HistoryPart, readAttemptEvents, readHistories } from "../queue/read-histories.js";
 import { readLastEvents } from "../queue/read-last-events.js";
+import type { Cursors } from "./cursors.js";
 import { type JobAttempt, toAttempts } from "./job-attempts.js";
 import { checkFilter, checkPage, pageSize } from "./job-page.js";
 import { TenantLoader } from "./tenant-loader.js";
@@ -56,6 +58,11 @@ type OfTenant<T> = T & { tenantId: string };
 const MAX_ATTEMPTS_SHOWN = 100;
 /** A batch of histories is one statement; its answer stays within some ten thousand rows. */
 const MAX_BATCH = 200;
+const RESUME_SECONDS = 1;
+const GAPS = {
+  pruned: "The cursor is older than the events that are kept",
+  lost: "The cursor is of a part of the log that a failover has lost",
+};
 
 /** The log of status changes: live, in pages, a job's own, and as attempts. Each method acts for one viewer. */
 export class EventService {
@@ -90,27 +97,33 @@ export class EventService {
 
   /**
    * Every status change of the tenant's jobs after a cursor, or from now on.
-   * @throws AtlasError `invalid_input`, `invalid_cursor`, `cursor_expired`; the stream throws `slow_consumer`
+   * @throws AtlasError `invalid_input`, `invalid_cursor`, `cursor_expired` (with `headCursor`), `unavailable`. The stream itself
+   * throws `slow_consumer` when the subscriber is behind by more events than its queue holds, `unavailable` when a failover may
+   * have lost what it was sent; both with `lastCursor`.
    */
   async changes(viewer: Viewer, filter: ChangeFilter | null, after: string | null): Promise<ChangeStream> {
     checkFilter(filter);
     const ids = filter?.jobId == null ? null : new Set(filter.jobId.map((id) => id.toLowerCase()));
     const types = filter?.jobType == null ? null : new Set(filter.jobType);
     const statuses = filter?.status == null ? null : new Set<JobStatus | null>(filter.status);
-    const stream = await this.feed.subscribe({
-      tenantId: viewer.tenantId,
-      after,
-      accepts: (event) =>
-        (ids === null || ids.has(event.jobId)) &&
-        (types === null || types.has(event.jobType)) &&
-        (statuses === null || statuses.has(event.status)),
-    });
+    const { tenantId } = viewer;
+    const told = <T>(work: Promise<T>): Promise<T> => work.catch((error: unknown) => this.tell(tenantId, error));
+    const stream: EventStream = await told(
+      this.feed.subscribe({
+        tenantId,
+        after: after === null ? null : this.cursors.readEvent(tenantId, after),
+        accepts: (event) =>
+          (ids === null || ids.has(event.jobId)) &&
+          (types === null || types.has(event.jobType)) &&
+          (statuses === null || statuses.has(event.status)),
+      }),
+    );
     const withCursor = ({ done, value }: IteratorResult<JobEvent, undefined>): IteratorResult<StatusChange> =>
       done === true ? { done, value: undefined } : { done: false, value: this.toChange(viewer, value) };
     const changes: ChangeStream = {
-      startCursor: this.cursors.ofEvent(viewer.tenantId, stream.startsAfter),
+      startCursor: this.cursors.ofEvent(tenantId, stream.startsAfter),
       startsAfter: stream.startsAfter,
-      next: async () => withCursor(await stream.next()),
+      next: async () => withCursor(await told(stream.next())),
       return: async () => withCursor((await stream.return?.()) ?? { done: true, value: undefined }),
       [Symbol.asyncIterator]: () => changes,
     };
@@ -126,18 +139,19 @@ export class EventService {
     const size = pageSize(first);
     const { tenantId } = viewer;
     const from = after == null ? null : this.cursors.readEvent(tenantId, after);
-    return this.database.transaction(sessionOf(viewer), async (tx) => {
+    const page = this.database.transaction(sessionOf(viewer), async (tx) => {
       const part = { tenantId, limit: size + 1 };
       // Without a cursor it begins with what is kept.
       const found = await (from === null
         ? readEvents(tx, { ...part, after: startOf(0n) })
-        : readUnexpired(tx, this.cursors, { ...part, after: from }));
+        : readUnexpired(tx, { ...part, after: from }));
       const events = found.slice(0, size).map((event) => this.toChange(viewer, event));
       const hasNextPage = found.length > size;
       const eventCursor =
         (hasNextPage ? events.at(-1)?.cursor : null) ?? this.cursors.ofEvent(tenantId, startOf(tx.head));
       return { events, hasNextPage, hasPreviousPage: after != null, eventCursor };
     });
+    return page.catch((error: unknown) => this.tell(tenantId, error));
   }
 
   /**
@@ -184,6 +198,26 @@ export class EventService {
   async attempts({ tenantId, role }: Viewer, jobId: string): Promise<JobAttempt[]> {
     const attempts = await this.attemptsOf.load({ tenantId, jobId });
     return role === "viewer" ? attempts.map((attempt) => ({ ...attempt, stack: null })) : attempts;
+  }
+
+  /** Throws what the feed has thrown, in the words of clients. */
+  private tell(tenantId: string, error: unknown): never {
+    if (error instanceof ExpiredPosition) {
+      const headCursor = this.cursors.ofEvent(tenantId, error.head);
+      throw new AtlasError("cursor_expired", GAPS[error.gap], { extensions: { headCursor } });
+    }
+    if (error instanceof EndedStream) {
+      const extensions = { lastCursor: this.cursors.ofEvent(tenantId, error.last) };
+      throw error.why === "failover"
+        ? new AtlasError("unavailable", "The database has failed over; subscribe again after lastCursor", {
+            retryAfterSeconds: RESUME_SECONDS,
+            extensions,
+          })
+        : new AtlasError("slow_consumer", "The subscriber fell behind; subscribe again after lastCursor", {
+            extensions,
+          });
+    }
+    throw error;
   }
 
   private toChange({ tenantId }: Viewer, event: JobEvent): StatusChange {

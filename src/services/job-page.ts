@@ -1,15 +1,14 @@
 import { raw, type EntityManager } from "@mikro-orm/postgresql";
-import { isUuid } from "../auth/uuid.js";
+import { isUuid } from "../bounds/uuid.js";
 import { JobEntity } from "../database/entities/job.entity.js";
 import { JobCountEntity } from "../database/entities/job-count.entity.js";
 import type { Transaction } from "../database/database.js";
-import type { ErrorDetail } from "../errors.js";
-import type { Cursors } from "../feed/cursors.js";
+import { type ErrorDetail, invalidInput } from "../errors.js";
+import type { Cursors } from "./cursors.js";
 import { type Job, type JobStatus, type StoredError, toJobError } from "../queue/job.js";
 import { readPayloads } from "../queue/read-payloads.js";
 import type { PayloadAllowance } from "./payload-allowance.js";
-import { invalidInput } from "./create-job-input.js";
-import { instantFault } from "./instant-bounds.js";
+import { instantFault } from "../bounds/instants.js";
 
 export interface JobFilter {
   /** Any of these; absent: any. */

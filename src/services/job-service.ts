@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { isUuid } from "../auth/uuid.js";
+import { isUuid } from "../bounds/uuid.js";
 import { sessionOf, type Viewer } from "../auth/viewer.js";
 import type { Database, Transaction } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
-import { AtlasError } from "../errors.js";
+import { AtlasError, invalidInput } from "../errors.js";
 import type { Logger } from "../log.js";
-import type { Cursors } from "../feed/cursors.js";
+import type { Cursors } from "./cursors.js";
 import { startOf } from "../feed/position.js";
 import { cancel } from "../queue/cancel.js";
 import { deleteJob } from "../queue/delete.js";
@@ -15,8 +15,8 @@ import type { Job } from "../queue/job.js";
 import { retry } from "../queue/retry.js";
 import { readUsage } from "../queue/usage.js";
 import { createAudit } from "./audit.js";
-import { BytePace } from "./byte-pace.js";
-import { type CreateJobInput, invalidInput, parseCreateJob } from "./create-job-input.js";
+import { Pace } from "../limits/pace.js";
+import { type CreateJobInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
 import { countJobs, type JobFilter, type JobPage, type PageInput, readJobPage, readJobs } from "./job-page.js";
 import { PayloadAllowance } from "./payload-allowance.js";
@@ -66,7 +66,7 @@ export class JobService {
   private readonly briefly: TenantLoader<JobKey, FoundJob>;
   private readonly wholly: TenantLoader<JobKey, FoundJob>;
   private readonly audit;
-  private readonly pace = new BytePace();
+  private readonly pace = new Pace();
 
   constructor(
     private readonly database: Database,
@@ -324,7 +324,7 @@ export class JobService {
   }
 
   private loader(
-    options: { maxBatchSize: number; payloads?: BytePace },
+    options: { maxBatchSize: number; payloads?: Pace },
     allowanceOf: (tenantId: string) => PayloadAllowance | null,
   ): TenantLoader<JobKey, FoundJob> {
     return new TenantLoader(this.database, { ...options, nameOf: ({ id }) => id }, async (tx, tenantId, keys) => {

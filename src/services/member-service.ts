@@ -2,7 +2,7 @@ import { sessionOf, type Viewer } from "../auth/viewer.js";
 import type { Database } from "../database/database.js";
 import { type MemberRole, type SeatType, TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
 import { AtlasError } from "../errors.js";
-import type { Cursors } from "../feed/cursors.js";
+import type { Cursors } from "./cursors.js";
 import { readUsages } from "../queue/usage.js";
 import { pageSize } from "./job-page.js";
 import { dailyJobsOf, type DailyJobs } from "./seats.js";

@@ -1,5 +1,5 @@
 import type { Payload } from "../queue/read-payloads.js";
-import type { BytePace } from "./byte-pace.js";
+import type { Pace } from "../limits/pace.js";
 
 /** How much input and output an answer may have: what its pages read is taken off, one page after the other. */
 export class PayloadAllowance {
@@ -13,7 +13,7 @@ export class PayloadAllowance {
   constructor(
     private leftBytes: number,
     private readonly tenantId: string,
-    private readonly pace: BytePace,
+    private readonly pace: Pace,
   ) {}
 
   /** Waits until its tenant may read on; to be called before a transaction is begun. */

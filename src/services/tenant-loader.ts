@@ -1,13 +1,13 @@
 import DataLoader from "dataloader";
 import type { Database, Transaction } from "../database/database.js";
-import type { BytePace } from "./byte-pace.js";
+import type { Pace } from "../limits/pace.js";
 
 export interface LoaderOptions<Key> {
   maxBatchSize: number;
   /** Among its tenant's: what has one name is read once. */
   nameOf: (key: Key) => string;
   /** It reads inputs and outputs, and each tenant at this pace. */
-  payloads?: BytePace;
+  payloads?: Pace;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isUuid } from "../auth/uuid.js";
+import { isUuid } from "../bounds/uuid.js";
 import type { Database } from "../database/database.js";
 import {
   type MemberRole,
@@ -8,9 +8,8 @@ import {
   TenantMemberEntity,
 } from "../database/entities/tenant-member.entity.js";
 import { TenantEntity } from "../database/entities/tenant.entity.js";
-import { AtlasError, type ErrorDetail } from "../errors.js";
-import { invalidInput } from "./create-job-input.js";
-import { textFault } from "./json-bounds.js";
+import { AtlasError, type ErrorDetail, invalidInput } from "../errors.js";
+import { textFault } from "../bounds/json.js";
 
 export interface Tenant {
   id: string;

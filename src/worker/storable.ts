@@ -1,6 +1,6 @@
 import { numberFault, parseJson } from "../bounds/exact-json.js";
 import { type Json, MAX_OUTPUT_BYTES, PermanentError } from "../handlers/handler.js";
-import { jsonSize } from "../queue/json-size.js";
+import { jsonSize } from "../bounds/json-size.js";
 
 // JSON.stringify writes these as escapes, which jsonb refuses. An even number of backslashes before is text.
 const NUL_OR_LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/;

@@ -1,6 +1,6 @@
 import express, { Router } from "express";
 import { extendSchema, parse } from "graphql";
-import { createSchema } from "../../src/graphql/schema.js";
+import { createSchema } from "../../src/graphql/api/schema.js";
 import { startApi } from "../support/api.js";
 import { unjudged } from "./documents.js";
 import { appOf, routesOf } from "./routes.js";

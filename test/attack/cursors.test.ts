@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readCursorKey } from "../../src/database/installation.js";
-import { Cursors } from "../../src/feed/cursors.js";
+import { Cursors } from "../../src/services/cursors.js";
 import { startApi, type TestApi } from "../support/api.js";
 import { ask, send } from "../support/graphql.js";
 import { exchange } from "./exchange.js";

@@ -1,5 +1,5 @@
 import { ERRORS } from "../../src/errors.js";
-import { createSchema } from "../../src/graphql/schema.js";
+import { createSchema } from "../../src/graphql/api/schema.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { attackPoints, documentFor, type Fill, leavesOf, reached, rootFields } from "./documents.js";
 import { type Exchange, exchange, leaks } from "./exchange.js";

@@ -1,6 +1,6 @@
 import type { GraphQLSchema } from "graphql";
 import { readCursorKey } from "../../src/database/installation.js";
-import { Cursors } from "../../src/feed/cursors.js";
+import { Cursors } from "../../src/services/cursors.js";
 import type { TestApi } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { leavesOf } from "./documents.js";

@@ -1,4 +1,4 @@
-import { createSchema } from "../../src/graphql/schema.js";
+import { createSchema } from "../../src/graphql/api/schema.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { readEventStream } from "../support/event-stream.js";
 import { ask } from "../support/graphql.js";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
-import { createSchema } from "../../src/graphql/schema.js";
+import { createSchema } from "../../src/graphql/api/schema.js";
 import { startApi, type TestApi } from "../support/api.js";
 import { attackPoints, documentFor, rootFields } from "./documents.js";
 import { exchange } from "./exchange.js";

@@ -1,4 +1,4 @@
-import { Cursors } from "../../dist/feed/cursors.js";
+import { Cursors } from "../../dist/services/cursors.js";
 import { readCursorKey } from "../../src/database/installation.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";

@@ -3,7 +3,7 @@ import { issueToken } from "../../dist/auth/issue-token.js";
 import { Database } from "../../dist/database/database.js";
 import { readCursorKey } from "../../dist/database/installation.js";
 import { migrate } from "../../dist/database/migrate.js";
-import { Cursors } from "../../dist/feed/cursors.js";
+import { Cursors } from "../../dist/services/cursors.js";
 import { createLogger } from "../../dist/log.js";
 import { TenantService } from "../../dist/services/tenant-service.js";
 

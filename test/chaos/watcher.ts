@@ -5,7 +5,7 @@ import {
   createAtlasClient,
   type JobStatusChange,
 } from "../../dist/client/index.js";
-import type { Cursors } from "../../dist/feed/cursors.js";
+import type { Cursors } from "../../dist/services/cursors.js";
 import type { Position } from "../../dist/feed/position.js";
 
 /** What a watcher saw after one list, until its cursor had expired or the run was over. */

@@ -20,17 +20,24 @@ const KEPT = {
   "src/services/service.ts": 'import { feed } from "../feed/feed.js";\nexport const service = feed;',
   "src/worker/worker.ts":
     'import { handler } from "../handlers/handler.js";\nimport { claim } from "../queue/claim.js";\nexport const worker = [handler, claim];',
-  "src/graphql/schema.ts":
-    'import type { Job } from "../queue/job.js";\nimport { service } from "../services/service.js";\nexport const schema = service as Job;',
+  "src/limits/turns.ts": 'import { fault } from "../errors.js";\nexport const turns = fault;',
+  "src/http/sign-in.ts":
+    'import { viewer } from "../auth/viewer.js";\nimport { turns } from "../limits/turns.js";\nexport const signIn = [viewer, turns];',
+  "src/graphql/api/schema.ts":
+    'import type { Job } from "../../queue/job.js";\nimport { service } from "../../services/service.js";\nexport const schema = service as Job;',
+  "src/graphql/admission/admit.ts": 'import { schema } from "../api/schema.js";\nexport const admit = schema;',
+  "src/graphql/socket/socket.ts": 'import { admit } from "../admission/admit.js";\nexport const socket = admit;',
+  "src/graphql/server.ts":
+    'import { signIn } from "../http/sign-in.js";\nimport { socket } from "./socket/socket.js";\nexport const server = [signIn, socket];',
   "src/rest/routes.ts":
-    'import { fault } from "../errors.js";\nimport { service } from "../services/service.js";\nexport const routes = [fault, service];',
+    'import { signIn } from "../http/sign-in.js";\nimport { service } from "../services/service.js";\nexport const routes = [signIn, service];',
   "src/main.ts": [
     'import "express";',
     'import { viewer } from "./auth/viewer.js";',
-    'import { schema } from "./graphql/schema.js";',
+    'import { server } from "./graphql/server.js";',
     'import { routes } from "./rest/routes.js";',
     'import { worker } from "./worker/worker.js";',
-    "export const all = [viewer, schema, routes, worker];",
+    "export const all = [viewer, server, routes, worker];",
   ].join("\n"),
 };
 
@@ -49,16 +56,30 @@ const PLANTED: [rule: string, file: string, code: string][] = [
   ["handlers-imports", "src/handlers/mail.ts", 'export { job } from "../queue/job.js";'],
   ["services-imports", "src/services/mail.ts", 'export { handler } from "../handlers/handler.js";'],
   ["worker-imports", "src/worker/loop.ts", 'export const late = () => import("../services/service.js");'],
+  ["limits-imports", "src/limits/pace.ts", 'export { log } from "../log.js";'],
+  ["limits-imports", "src/limits/slots.ts", 'export { viewer } from "../auth/viewer.js";'],
+  ["http-imports", "src/http/body.ts", 'export { service } from "../services/service.js";'],
+  ["http-imports", "src/http/health.ts", 'export { routes } from "../rest/routes.js";'],
   ["graphql-imports", "src/graphql/other.ts", 'export { routes } from "../rest/routes.js";'],
+  ["graphql-api-imports", "src/graphql/api/resolver.ts", 'export { admit } from "../admission/admit.js";'],
+  ["graphql-api-imports", "src/graphql/api/context.ts", 'export { signIn } from "../../http/sign-in.js";'],
   [
-    "graphql-imports-types-only",
-    "src/graphql/value.ts",
-    'import { type Job, job } from "../queue/job.js";\nexport const one: Job = job;',
+    "graphql-api-imports-types-only",
+    "src/graphql/api/value.ts",
+    'import { type Job, job } from "../../queue/job.js";\nexport const one: Job = job;',
   ],
+  [
+    "graphql-admission-imports",
+    "src/graphql/admission/cost.ts",
+    'export { service } from "../../services/service.js";',
+  ],
+  ["graphql-admission-imports", "src/graphql/admission/document.ts", 'export { socket } from "../socket/socket.js";'],
+  ["graphql-socket-imports", "src/graphql/socket/upgrade.ts", 'export { routes } from "../../rest/routes.js";'],
+  ["graphql-socket-imports", "src/graphql/socket/flow.ts", 'export { server } from "../server.js";'],
   [
     "rest-imports",
     "src/rest/other.ts",
-    'import type { schema } from "../graphql/schema.js";\nexport type Schema = typeof schema;',
+    'import type { server } from "../graphql/server.js";\nexport type Server = typeof server;',
   ],
   ["rest-imports-types-only", "src/rest/value.ts", 'export { job } from "../queue/job.js";'],
   ["cli-imports", "src/cli/main.ts", 'export { all } from "../main.js";'],

@@ -140,7 +140,7 @@ export const FILTER_FAULTS: readonly (Fault & {
   },
   {
     name: "cursors of every tenant",
-    file: "src/feed/cursors.ts",
+    file: "src/services/cursors.ts",
     from: "`${kind}:${tenantId}:`",
     to: "`${kind}:${tenantId.length}:`",
     caughtBy: [FILTERS, "takes no cursor of another tenant's"],

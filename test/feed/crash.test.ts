@@ -1,9 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Database } from "../../src/database/database.js";
 import { openHints } from "../../src/database/hints.js";
-import { readCursorKey } from "../../src/database/installation.js";
 import { migrate } from "../../src/database/migrate.js";
-import { Cursors } from "../../src/feed/cursors.js";
 import { Feed } from "../../src/feed/feed.js";
 import { startOf } from "../../src/feed/position.js";
 import { Tail } from "../../src/feed/tail.js";
@@ -30,9 +28,8 @@ afterAll(async () => {
 
 it("loses no event to transaction ids that a crash of PostgreSQL gives anew", async () => {
   const { tenantId } = await createTenant(database);
-  const cursors = new Cursors(await readCursorKey(database));
   tail = new Tail(database, openHints(null, silent), silent);
-  const feed = new Feed(database, tail, cursors);
+  const feed = new Feed(database, tail);
   const create = (id: string) =>
     database.transaction(SYSTEM, (tx) =>
       tx.query("insert into jobs (tenant_id, id, job_type) values ($1, $2, 'A') returning position", [tenantId, id]),
@@ -43,8 +40,8 @@ it("loses no event to transaction ids that a crash of PostgreSQL gives anew", as
   for (let n = 0; n < 20; n += 1) {
     await database.transaction(SYSTEM, (tx) => tx.query("insert into rate_limits (key) values ($1)", [`k${n}`]));
   }
-  const { watermark, cursor } = await database.transaction({ role: "feed" }, (tx) =>
-    Promise.resolve({ watermark: tx.watermark, cursor: cursors.ofEvent(tenantId, startOf(tx.head)) }),
+  const { watermark, head } = await database.transaction({ role: "feed" }, (tx) =>
+    Promise.resolve({ watermark: tx.watermark, head: startOf(tx.head) }),
   );
   const live = await feed.subscribe({ tenantId, after: null, accepts: () => true });
   const first = live.next();
@@ -55,7 +52,7 @@ it("loses no event to transaction ids that a crash of PostgreSQL gives anew", as
   // Else nothing was shown.
   expect(BigInt(created?.position ?? 0)).toBeLessThan(watermark);
   expect((await first).value).toMatchObject({ jobId: id });
-  const resumed = await feed.subscribe({ tenantId, after: cursor, accepts: () => true });
+  const resumed = await feed.subscribe({ tenantId, after: head, accepts: () => true });
   expect((await resumed.next()).value).toMatchObject({ jobId: id });
   await Promise.all([live.return?.(), resumed.return?.()]);
 });

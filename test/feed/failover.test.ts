@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Database } from "../../src/database/database.js";
 import { readCursorKey } from "../../src/database/installation.js";
 import { migrate } from "../../src/database/migrate.js";
-import { Cursors } from "../../src/feed/cursors.js";
+import { Cursors } from "../../src/services/cursors.js";
 import { markComplete } from "../../src/queue/mark-complete.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { type Cluster, createCluster } from "../support/cluster.js";

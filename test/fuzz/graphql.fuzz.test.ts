@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { type GraphQLSchema, MaxIntrospectionDepthRule, parse, specifiedRules, validate } from "graphql";
-import { createSchema } from "../../src/graphql/schema.js";
+import { createSchema } from "../../src/graphql/api/schema.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { ask } from "../support/graphql.js";
 import type { Known } from "./arguments.js";

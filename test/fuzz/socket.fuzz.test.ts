@@ -2,7 +2,7 @@ import { once } from "node:events";
 import fc from "fast-check";
 import type { GraphQLSchema } from "graphql";
 import { WebSocket } from "ws";
-import { createSchema } from "../../src/graphql/schema.js";
+import { createSchema } from "../../src/graphql/api/schema.js";
 import { call } from "../rest/call.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { exchange } from "../support/exchange.js";

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket, WebSocketServer } from "ws";
-import { endStalled } from "../../src/graphql/end-stalled.js";
+import { endStalled } from "../../src/graphql/socket/end-stalled.js";
 
 const BOUNDS = { stallMs: 1_000, checkMs: 100 };
 const MESSAGE = Buffer.alloc(64 * 1024);

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import express from "express";
-import { isSameOrigin, type Trust } from "../../src/graphql/same-origin.js";
+import { isSameOrigin, type Trust } from "../../src/graphql/socket/same-origin.js";
 
 /** As the server has it from its own application. */
 const trusts = (proxies: unknown) => express().set("trust proxy", proxies).get("trust proxy fn") as Trust;

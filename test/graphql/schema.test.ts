@@ -8,7 +8,7 @@ import {
   isSpecifiedScalarType,
   printSchema,
 } from "graphql";
-import { createSchema } from "../../src/graphql/schema.js";
+import { createSchema } from "../../src/graphql/api/schema.js";
 
 let schema: GraphQLSchema;
 beforeAll(async () => {

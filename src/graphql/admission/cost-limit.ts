@@ -1,0 +1,58 @@
+import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from "graphql";
+import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
+import type { Viewer } from "../../auth/viewer.js";
+import { AtlasError } from "../../errors.js";
+import type { Charge } from "../api/context.js";
+import { operationCost } from "./cost.js";
+
+const MAX_COST = 5_000;
+/** What a subscription selects is read for each change. */
+const MAX_COST_OF_CHANGE = 500;
+/** Operations up to this cost take little of anything, and are not counted. */
+const FREE_COST = 1_000;
+const COST_PER_SECOND = 10_000;
+
+/** Refuses operations that cost too much by themselves, or that together take more than a user's share of a second. */
+export class CostLimit {
+  private readonly seconds = new RateLimiterMemory({ points: COST_PER_SECOND, duration: 1 });
+
+  constructor(private readonly schema: GraphQLSchema) {}
+
+  /**
+   * Charges a valid operation to its viewer.
+   * @param viewer null: nobody's, who asks for the schema.
+   * @throws AtlasError `query_too_complex` with `cost` and `limit`; `rate_limit_exceeded`
+   */
+  async charge(
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: Readonly<Record<string, unknown>> | null | undefined,
+    viewer: Viewer | null,
+  ): Promise<Charge> {
+    const cost = operationCost(this.schema, document, operation, variables ?? {});
+    const limit = operation.operation === "subscription" ? MAX_COST_OF_CHANGE : MAX_COST;
+    if (cost > limit) {
+      const told = Number.isFinite(cost) ? cost : "more";
+      throw new AtlasError("query_too_complex", `An operation may cost ${limit}, this one costs ${told}`, {
+        extensions: { cost: told, limit },
+      });
+    }
+    const key = viewer === null ? "nobody" : `${viewer.tenantId}:${viewer.userId}`;
+    try {
+      const left = cost > FREE_COST ? await this.seconds.consume(key, cost) : await this.seconds.get(key);
+      return { cost, remaining: left?.remainingPoints ?? COST_PER_SECOND };
+    } catch (refused) {
+      if (!(refused instanceof RateLimiterRes)) throw refused;
+      throw new AtlasError(
+        "rate_limit_exceeded",
+        `Operations that cost over ${FREE_COST} may cost ${COST_PER_SECOND} a second; this one costs ${cost}`,
+        { retryAfterSeconds: 1, extensions: { cost, limit: COST_PER_SECOND } },
+      );
+    }
+  }
+}
+
+/** A charge as response headers. */
+export function costHeaders({ cost, remaining }: Charge): Record<string, string> {
+  return { "X-Query-Cost": String(cost), "X-Query-Cost-Remaining": String(remaining) };
+}

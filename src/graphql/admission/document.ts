@@ -1,0 +1,187 @@
+import {
+  type DocumentNode,
+  type FragmentDefinitionNode,
+  Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+  parse,
+  type SelectionSetNode,
+} from "graphql";
+import { AtlasError } from "../../errors.js";
+
+/** What a document may have, fragments counted wherever they are spread. */
+const MAX = {
+  /** Also bounds the parser, and its recursion. */
+  tokens: 8_000,
+  characters: 1_048_576,
+  /** For the place of each error they are counted anew. */
+  lines: 5_000,
+  /** Operations and fragments. */
+  definitions: 100,
+  depth: 15,
+  /** Braces in braces, those of fragments too: what walks them calls itself. */
+  nesting: 50,
+  rootFields: 50,
+  fields: 1_000,
+  aliases: 50,
+  directives: 50,
+  /** Each unknown one in its place would be an error of its own. */
+  directivesInPlace: 5,
+  /** Fields that stand again under a name in the same braces: comparing them is what makes validation slow. */
+  repeats: 100,
+  /** Inputs and outputs, which are large: under one root field the same are shown again and again. */
+  payloads: 20,
+  payloadsOfOne: 4,
+};
+type Size = Record<keyof Omit<typeof MAX, "tokens" | "characters" | "lines" | "definitions">, number>;
+const PAYLOADS = new Set(["input", "output"]);
+
+const NAMES: Record<keyof Size, string> = {
+  depth: "levels",
+  nesting: "nested selections",
+  rootFields: "root fields",
+  fields: "fields",
+  aliases: "aliases",
+  directives: "directives",
+  directivesInPlace: "directives in one place",
+  repeats: "repeated fields",
+  payloads: "inputs and outputs",
+  payloadsOfOne: "inputs and outputs under one root field",
+};
+
+/**
+ * Parses a document and refuses one that is too large, before anything that takes longer is done with it. For HTTP and
+ * WebSocket alike.
+ * @throws AtlasError `query_too_complex`, `invalid_input`; a GraphQLError for a syntax error.
+ */
+export function readDocument(query: string): DocumentNode {
+  if (query.length > MAX.characters) throw tooLarge(`${MAX.characters} characters`, query.length);
+  const lines = query.split(/\r\n|[\n\r]/, MAX.lines + 1).length;
+  if (lines > MAX.lines) throw tooLarge(`${MAX.lines} lines`, "more");
+  const document = parseBounded(query);
+  const definitions = document.definitions.length;
+  if (definitions > MAX.definitions) throw tooLarge(`${MAX.definitions} operations and fragments`, definitions);
+  const fragments = new Map<string, FragmentDefinitionNode>();
+  for (const definition of document.definitions) {
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
+  }
+  for (const definition of document.definitions) {
+    if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
+    refuseTooLarge(definition, fragments);
+    // Validation knows no variables here, and throws where it should report.
+    if (definition.operation === OperationTypeNode.SUBSCRIPTION && isConditional(definition.selectionSet, fragments)) {
+      throw new AtlasError("invalid_input", "A subscription's root field may have no @skip and no @include");
+    }
+  }
+  return document;
+}
+
+/** Whether anything that a selection selects, itself or by its fragments, depends on a condition. */
+function isConditional(
+  { selections }: SelectionSetNode,
+  fragments: Map<string, FragmentDefinitionNode>,
+  seen = new Set<string>(),
+): boolean {
+  return selections.some((selection) => {
+    if (selection.directives?.some(({ name }) => name.value === "skip" || name.value === "include")) return true;
+    if (selection.kind === Kind.FIELD) return false;
+    if (selection.kind === Kind.INLINE_FRAGMENT) return isConditional(selection.selectionSet, fragments, seen);
+    const { value } = selection.name;
+    const fragment = seen.has(value) ? undefined : fragments.get(value);
+    return fragment !== undefined && isConditional(fragment.selectionSet, fragments, seen.add(value));
+  });
+}
+
+function parseBounded(query: string): DocumentNode {
+  try {
+    return parse(query, { maxTokens: MAX.tokens });
+  } catch (error) {
+    const { name, message } = error as Error;
+    if (message.includes(`${MAX.tokens} tokens`)) throw tooLarge(`${MAX.tokens} tokens`, "more");
+    // The parser calls itself until the stack ends.
+    if (name === "RangeError") throw tooLarge(`${MAX.nesting} nested selections`, "more");
+    throw error;
+  }
+}
+
+function refuseTooLarge(operation: OperationDefinitionNode, fragments: Map<string, FragmentDefinitionNode>): void {
+  const size = sizeOf(operation.selectionSet, fragments, new Map());
+  for (const place of [operation, ...(operation.variableDefinitions ?? [])]) addDirectives(size, place);
+  for (const [what, count] of Object.entries(size) as [keyof Size, number][]) {
+    if (count > MAX[what]) throw tooLarge(`${MAX[what]} ${NAMES[what]}`, count);
+  }
+}
+
+/**
+ * Introspection, which nests by its nature, counts as one level. Each fragment is walked once: spread twice in each
+ * other, thirty of them would otherwise be walked a thousand million times.
+ */
+function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinitionNode>, known: Map<string, Size>): Size {
+  const size: Size = { ...EMPTY };
+  const keys = new Set<string>();
+  for (const selection of set.selections) {
+    addDirectives(size, selection);
+    if (selection.kind === Kind.FIELD) {
+      const { name, alias, selectionSet } = selection;
+      const below = selectionSet === undefined ? EMPTY : sizeOf(selectionSet, fragments, known);
+      const key = alias?.value ?? name.value;
+      if (keys.has(key)) size.repeats += 1 + below.fields;
+      keys.add(key);
+      const payloads = below.payloads + (PAYLOADS.has(name.value) ? 1 : 0);
+      add(size, {
+        ...below,
+        depth: 1 + (name.value.startsWith("__") ? 0 : below.depth),
+        nesting: 1 + below.nesting,
+        rootFields: 1,
+        fields: 1 + below.fields,
+        aliases: below.aliases + (alias === undefined ? 0 : 1),
+        payloads,
+        payloadsOfOne: payloads,
+      });
+    } else if (selection.kind === Kind.INLINE_FRAGMENT) {
+      const inner = sizeOf(selection.selectionSet, fragments, known);
+      add(size, { ...inner, nesting: 1 + inner.nesting });
+    } else {
+      const fragment = fragments.get(selection.name.value);
+      if (fragment === undefined) continue;
+      let spread = known.get(selection.name.value);
+      if (spread === undefined) {
+        // Ends a fragment within itself, which is validation's business.
+        known.set(selection.name.value, EMPTY);
+        spread = sizeOf(fragment.selectionSet, fragments, known);
+        known.set(selection.name.value, spread);
+      }
+      add(size, { ...spread, nesting: 1 + spread.nesting });
+    }
+  }
+  return size;
+}
+
+const EMPTY: Readonly<Size> = {
+  depth: 0,
+  nesting: 0,
+  rootFields: 0,
+  fields: 0,
+  aliases: 0,
+  directives: 0,
+  directivesInPlace: 0,
+  repeats: 0,
+  payloads: 0,
+  payloadsOfOne: 0,
+};
+
+function addDirectives(size: Size, { directives = [] }: { directives?: readonly unknown[] | undefined }): void {
+  size.directives += directives.length;
+  size.directivesInPlace = Math.max(size.directivesInPlace, directives.length);
+}
+
+function add(to: Size, part: Readonly<Size>): void {
+  for (const what of ["depth", "nesting", "directivesInPlace", "payloadsOfOne"] as const)
+    to[what] = Math.max(to[what], part[what]);
+  for (const what of ["rootFields", "fields", "aliases", "directives", "repeats", "payloads"] as const)
+    to[what] += part[what];
+}
+
+function tooLarge(bound: string, got: number | string): AtlasError {
+  return new AtlasError("query_too_complex", `A document may have ${bound}, this one has ${got}`);
+}

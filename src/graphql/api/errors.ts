@@ -1,0 +1,83 @@
+import { unwrapResolverError } from "@apollo/server/errors";
+import { GraphQLError, type GraphQLFormattedError } from "graphql";
+import { AtlasError, ERRORS } from "../../errors.js";
+import type { Logger } from "../../log.js";
+
+/** Of a document, or of its variables, that are told: each may quote a value, and is looked up in the text. */
+export const MAX_ERRORS = 10;
+
+/** Of a message; those of GraphQL's own quote the document and its variables. */
+const MAX_MESSAGE_CHARACTERS = 1_000;
+
+/**
+ * Formats what a field or a stream threw: an `AtlasError` by the table, a fault of the document as it is, anything else
+ * as an internal error that says nothing.
+ */
+export function formatError(formatted: GraphQLFormattedError, thrown: unknown): GraphQLFormattedError {
+  const original = originalOf(thrown);
+  const { locations, path } = formatted;
+  const place = { ...(locations && { locations }), ...(path && { path }) };
+  if (original instanceof AtlasError)
+    return { message: original.message, ...place, extensions: extensionsOf(original) };
+  if (isClientsFault(thrown)) {
+    const code = formatted.extensions?.["code"] ?? "GRAPHQL_VALIDATION_FAILED";
+    return { message: shortened(formatted.message), ...place, extensions: { code } };
+  }
+  return { message: "Internal server error", ...place, extensions: { code: ERRORS.internal_error.graphql } };
+}
+
+function shortened(message: string): string {
+  if (message.length <= MAX_MESSAGE_CHARACTERS) return message;
+  return `${message.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed()}…`;
+}
+
+export function withRequestId(error: GraphQLFormattedError, requestId: string): GraphQLFormattedError {
+  return { ...error, extensions: { ...error.extensions, requestId } };
+}
+
+/** Logs, once and with its cause, what a client is told nothing about. */
+export function logUnknownErrors(log: Logger, requestId: string, errors: readonly unknown[]): void {
+  for (const thrown of errors) {
+    const original = originalOf(thrown);
+    if (original instanceof AtlasError || isClientsFault(thrown)) continue;
+    log.error({ err: original, requestId }, "a GraphQL field failed");
+  }
+}
+
+/** The longest wait that these errors ask for, in seconds; null when none does. */
+export function retryAfterOf(errors: readonly unknown[]): number | null {
+  const waits = errors
+    .map(originalOf)
+    .map((original) => (original instanceof AtlasError ? (original.retryAfterSeconds ?? 0) : 0));
+  return Math.max(0, ...waits) || null;
+}
+
+/** One of the table's errors, for where only GraphQL's own can be thrown. */
+export function asGraphqlError(error: AtlasError): GraphQLError {
+  const { status, graphql } = ERRORS[error.code];
+  return new GraphQLError(error.message, {
+    originalError: error,
+    extensions: { code: graphql, ...extensionsOf(error), http: { status } },
+  });
+}
+
+/** What a resolver threw, or what an error without a path stands for. */
+function originalOf(thrown: unknown): unknown {
+  return thrown instanceof GraphQLError && thrown.originalError instanceof AtlasError
+    ? thrown.originalError
+    : unwrapResolverError(thrown);
+}
+
+function extensionsOf(error: AtlasError): Record<string, unknown> {
+  return {
+    code: ERRORS[error.code].graphql,
+    ...(error.details !== undefined && { details: error.details }),
+    ...(error.retryAfterSeconds !== undefined && { retryAfterSeconds: error.retryAfterSeconds }),
+    ...error.extensions,
+  };
+}
+
+/** The document, its variables or the request are at fault, not a resolver. */
+function isClientsFault(thrown: unknown): boolean {
+  return thrown instanceof GraphQLError && (thrown.path === undefined || thrown.originalError === undefined);
+}

@@ -1,0 +1,65 @@
+import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from "type-graphql";
+import type { EventPage } from "../../../services/event-service.js";
+import { type GraphqlContext, viewerOf } from "../context.js";
+import { costOfPage, costOfSome } from "../complexity.js";
+import { JobAttemptType } from "../types/job-attempt.js";
+import { JobEventConnectionType } from "../types/job-event.js";
+import { JobType } from "../types/job.js";
+import { EventCursor } from "../types/scalars.js";
+
+const FIRST = { nullable: true, description: "How many at most, 1–200; 50 by default." };
+
+/** More than the default of 4, since a retry allows more. */
+const ATTEMPTS = 10;
+
+/** The log of events: the tenant's, a job's own, and a job's attempts. */
+@Resolver(() => JobType)
+export class JobEventResolver {
+  @Query(() => JobEventConnectionType, {
+    complexity: costOfPage,
+    description: "The tenant's events, in the order that subscribers get them; as far back as they are kept.",
+  })
+  async jobEvents(
+    @Arg("first", () => Int, FIRST) first: number | null,
+    @Arg("after", () => EventCursor, { nullable: true, description: "After this place." }) after: string | null,
+    @Ctx() context: GraphqlContext,
+  ): Promise<JobEventConnectionType> {
+    return connectionOf(await context.events.tenantEvents(viewerOf(context), { first, after }));
+  }
+
+  @FieldResolver(() => JobEventConnectionType, {
+    complexity: costOfPage,
+    description: "The job's own events, as far back as they are kept.",
+  })
+  async events(
+    @Root() job: JobType,
+    @Arg("first", () => Int, FIRST) first: number | null,
+    @Arg("after", () => String, { nullable: true, description: "After the edge with this cursor." })
+    after: string | null,
+    @Arg("last", () => Int, { nullable: true, description: "How many at most, from the end, 1–200." })
+    last: number | null,
+    @Arg("before", () => String, { nullable: true, description: "Before the edge with this cursor." })
+    before: string | null,
+    @Ctx() context: GraphqlContext,
+  ): Promise<JobEventConnectionType> {
+    return connectionOf(await context.events.jobEvents(viewerOf(context), job.id, { first, after, last, before }));
+  }
+
+  @FieldResolver(() => [JobAttemptType], {
+    complexity: costOfSome(ATTEMPTS),
+    description: "Its attempts, oldest first; the last 100 of those kept.",
+  })
+  attempts(@Root() job: JobType, @Ctx() context: GraphqlContext): Promise<JobAttemptType[]> {
+    return context.events.attempts(viewerOf(context), job.id);
+  }
+}
+
+function connectionOf({ events, hasNextPage, hasPreviousPage, eventCursor }: EventPage): JobEventConnectionType {
+  const [startCursor = null, endCursor = null] = [events.at(0)?.cursor, events.at(-1)?.cursor];
+  return {
+    edges: events.map((node) => ({ node, cursor: node.cursor })),
+    nodes: events,
+    pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor },
+    eventCursor,
+  };
+}

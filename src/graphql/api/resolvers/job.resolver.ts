@@ -1,0 +1,65 @@
+import type { GraphQLResolveInfo } from "graphql";
+import { Arg, Ctx, FieldResolver, ID, Info, Int, Query, Resolver, Root } from "type-graphql";
+import { type GraphqlContext, viewerOf } from "../context.js";
+import { costOfJobs, costOfRow } from "../complexity.js";
+import { selects } from "../selects.js";
+import { JobConnectionType } from "../types/job-connection.js";
+import { JobType, PAYLOAD } from "../types/job.js";
+import { JobFilterInput } from "../types/inputs.js";
+
+/** The queries for jobs. */
+@Resolver(() => JobConnectionType)
+export class JobResolver {
+  @Query(() => JobType, {
+    complexity: costOfRow,
+    nullable: true,
+    description: "One job; null: there is none with this id.",
+  })
+  job(
+    @Arg("id", () => ID, { description: "A UUID." }) id: string,
+    @Ctx() context: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<JobType | null> {
+    return context.jobs.find(viewerOf(context), id, selects(info, ...PAYLOAD));
+  }
+
+  @Query(() => JobConnectionType, {
+    complexity: costOfJobs,
+    description:
+      "The tenant's jobs: highest priority first, then newest. Where inputs and outputs are selected and large, a page has " +
+      "fewer than asked for: hasNextPage tells.",
+  })
+  async jobs(
+    @Arg("filter", () => JobFilterInput, { nullable: true, description: "Which ones." })
+    filter: JobFilterInput | null,
+    @Arg("first", () => Int, { nullable: true, description: "How many at most, 1–200; 50 by default." })
+    first: number | null,
+    @Arg("after", () => String, { nullable: true, description: "After the edge with this cursor." })
+    after: string | null,
+    @Arg("last", () => Int, { nullable: true, description: "How many at most, from the end, 1–200." })
+    last: number | null,
+    @Arg("before", () => String, { nullable: true, description: "Before the edge with this cursor." })
+    before: string | null,
+    @Ctx() context: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<JobConnectionType> {
+    const viewer = viewerOf(context);
+    const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
+    const page = await context.jobs.list(viewer, { filter, first, after, last, before }, payloads);
+    const { hasNextPage, hasPreviousPage, eventCursor, jobs: nodes } = page;
+    // Made when it is selected: two hundred take longer than to read their jobs.
+    const edges = nodes.map((node) => ({
+      node,
+      get cursor() {
+        return context.jobs.pageCursor(viewer, node);
+      },
+    }));
+    const [startCursor = null, endCursor = null] = [edges.at(0)?.cursor, edges.at(-1)?.cursor];
+    return { edges, nodes, pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor }, eventCursor, filter };
+  }
+
+  @FieldResolver(() => Int, { complexity: 1, description: "How many jobs pass the filter, on all pages together." })
+  totalCount(@Root() { filter }: JobConnectionType, @Ctx() context: GraphqlContext): Promise<number> {
+    return context.jobs.count(viewerOf(context), filter);
+  }
+}

@@ -1,0 +1,28 @@
+import { Arg, Ctx, Int, Query, Resolver } from "type-graphql";
+import { type GraphqlContext, viewerOf } from "../context.js";
+import { costOfPage } from "../complexity.js";
+import { MemberConnectionType } from "../types/member.js";
+
+/** The query for the tenant's members. */
+@Resolver(() => MemberConnectionType)
+export class MemberResolver {
+  @Query(() => MemberConnectionType, {
+    complexity: costOfPage,
+    description: "The tenant's members and what they have used of today; for its owners.",
+  })
+  async members(
+    @Arg("first", () => Int, { nullable: true, description: "How many at most, 1–200; 50 by default." })
+    first: number | null,
+    @Arg("after", () => String, { nullable: true, description: "After the edge with this cursor." })
+    after: string | null,
+    @Ctx() context: GraphqlContext,
+  ): Promise<MemberConnectionType> {
+    const { members, ...page } = await context.members.list(viewerOf(context), { first, after });
+    const [startCursor = null, endCursor = null] = [members.at(0)?.cursor, members.at(-1)?.cursor];
+    return {
+      edges: members.map((node) => ({ node, cursor: node.cursor })),
+      nodes: members,
+      pageInfo: { ...page, startCursor, endCursor },
+    };
+  }
+}

@@ -1,0 +1,53 @@
+import { Field, ObjectType } from "type-graphql";
+import type { JobFilter } from "../../../services/job-page.js";
+import { costOfRow } from "../complexity.js";
+import { JobType } from "./job.js";
+import { EventCursor } from "./scalars.js";
+
+/** GraphQL's `PageInfo`. */
+@ObjectType("PageInfo", { description: "Where a page lies in its list.", simpleResolvers: true })
+export class PageInfoType {
+  @Field(() => Boolean, { description: "There is more after this page." })
+  hasNextPage!: boolean;
+
+  @Field(() => Boolean, { description: "There is more before this page." })
+  hasPreviousPage!: boolean;
+
+  @Field(() => String, { nullable: true, description: "The first edge's cursor; null on an empty page." })
+  startCursor!: string | null;
+
+  @Field(() => String, { nullable: true, description: "The last edge's cursor; null on an empty page." })
+  endCursor!: string | null;
+}
+
+/** GraphQL's `JobEdge`. */
+@ObjectType("JobEdge", { description: "A job and its place in the list.", simpleResolvers: true })
+export class JobEdgeType {
+  @Field(() => String, { description: "Its place; opaque." })
+  cursor!: string;
+
+  @Field(() => JobType, { description: "The job." })
+  node!: JobType;
+}
+
+/** GraphQL's `JobConnection`; `totalCount` is resolved only when it is asked for. */
+@ObjectType("JobConnection", {
+  description: "Relay connection; 1–200 a page, 50 by default; priority desc, createdAt desc, id desc.",
+  simpleResolvers: true,
+})
+export class JobConnectionType {
+  @Field(() => [JobEdgeType], { complexity: costOfRow, description: "The page's jobs with their cursors." })
+  edges!: JobEdgeType[];
+
+  @Field(() => [JobType], { complexity: costOfRow, description: "The page's jobs." })
+  nodes!: JobType[];
+
+  @Field(() => PageInfoType, { description: "Where this page lies in the list." })
+  pageInfo!: PageInfoType;
+
+  @Field(() => EventCursor, { description: "Subscribe after this cursor and no change since this page is missed." })
+  eventCursor!: string;
+
+  /** What `totalCount` counts. */
+  filter!: JobFilter | null;
+}

@@ -1,0 +1,78 @@
+import { Field, ID, Int, ObjectType } from "type-graphql";
+import type { JobStatus } from "../../../queue/job.js";
+import type { Actor } from "../../../queue/job-event.js";
+import { costOfRow } from "../complexity.js";
+import { ActorKindName, JobStatusName } from "./enums.js";
+import { PageInfoType } from "./job-connection.js";
+import { JobErrorType } from "./job.js";
+import { DateTime, EventCursor } from "./scalars.js";
+
+/** GraphQL's `Actor`. */
+@ObjectType("Actor", { description: "Who made a change.", simpleResolvers: true })
+export class ActorType {
+  @Field(() => ActorKindName, { description: "What kind of actor." })
+  kind!: Actor["kind"];
+
+  @Field(() => ID, { nullable: true, description: "The user's or the worker's; null for the others." })
+  id!: string | null;
+}
+
+/** GraphQL's `JobEvent`. */
+@ObjectType("JobEvent", { description: "A change of a job's status, as the log keeps it.", simpleResolvers: true })
+export class JobEventType {
+  @Field(() => ID, { description: "The job that changed." })
+  jobId!: string;
+
+  @Field(() => String, { description: "The job's type." })
+  jobType!: string;
+
+  @Field(() => Int, { description: "The job's version after this change: 1, 2, 3 … without a hole." })
+  version!: number;
+
+  @Field(() => Int, { description: "Attempts begun by then." })
+  attempt!: number;
+
+  @Field(() => DateTime, { description: "When it changed." })
+  occurredAt!: Date;
+
+  @Field(() => JobStatusName, { nullable: true, description: "null: the job was created." })
+  previousStatus!: JobStatus | null;
+
+  @Field(() => JobStatusName, { nullable: true, description: "null: the job was deleted." })
+  status!: JobStatus | null;
+
+  @Field(() => JobErrorType, { nullable: true, description: "The failed attempt's error, when this change ended one." })
+  error!: JobErrorType | null;
+
+  @Field(() => ActorType, { description: "Who made the change." })
+  actor!: ActorType;
+}
+
+/** GraphQL's `JobEventEdge`. */
+@ObjectType("JobEventEdge", { description: "An event and its place in the list.", simpleResolvers: true })
+export class JobEventEdgeType {
+  @Field(() => String, { description: "Its place; opaque." })
+  cursor!: string;
+
+  @Field(() => JobEventType, { description: "The event." })
+  node!: JobEventType;
+}
+
+/** GraphQL's `JobEventConnection`. */
+@ObjectType("JobEventConnection", {
+  description: "Relay connection of events, oldest first; 1–200 a page, 50 by default.",
+  simpleResolvers: true,
+})
+export class JobEventConnectionType {
+  @Field(() => [JobEventEdgeType], { complexity: costOfRow, description: "The page's events with their cursors." })
+  edges!: JobEventEdgeType[];
+
+  @Field(() => [JobEventType], { complexity: costOfRow, description: "The page's events." })
+  nodes!: JobEventType[];
+
+  @Field(() => PageInfoType, { description: "Where this page lies in the list." })
+  pageInfo!: PageInfoType;
+
+  @Field(() => EventCursor, { description: "Subscribe after this cursor and no change since this page is missed." })
+  eventCursor!: string;
+}

@@ -1,0 +1,108 @@
+import { randomInt } from "node:crypto";
+import { type Request, type RequestHandler, type Response, text } from "express";
+import { parseJson } from "../bounds/exact-json.js";
+import { AtlasError } from "../errors.js";
+import type { Pace } from "../limits/pace.js";
+import type { Viewer } from "../auth/viewer.js";
+
+/**
+ * What one body may have. To parse these takes many times as long as to parse as many bytes of text; most of all fields
+ * of ever new names, of which one job's input has room for 40,000.
+ */
+const MAX = { values: 500_000, names: 50_000, longNumbers: 50_000 };
+/** As so many bytes do they count for the pace. */
+const WEIGHT = { value: 16, name: 64 };
+/** Smaller bodies are not looked at. */
+const COUNTED_BYTES = 64 * 1024;
+
+/**
+ * Parses a JSON body of at most `limit`, and refuses other media types. A request without a body passes: what it leaves
+ * out is the business of whoever reads it.
+ * @param pace at which each user sends bodies; whoever is ahead of it waits before theirs is read.
+ */
+export function jsonBody(limit: string, pace: Pace): RequestHandler[] {
+  const refuseOthers: RequestHandler = (request, _response, next) => {
+    const empty = request.headers["transfer-encoding"] === undefined && !Number(request.headers["content-length"] ?? 0);
+    if (empty || request.is(["application/json", "+json"])) {
+      next();
+      return;
+    }
+    next(new AtlasError("unsupported_media_type", "Send the body as application/json"));
+  };
+  const takeTurn: RequestHandler = async (_request, response, next) => {
+    const sender = senderOf(response);
+    if (sender !== undefined) await pace.turn(sender);
+    next();
+  };
+  const verify = (_request: unknown, response: unknown, body: Buffer, charset: string): void => {
+    // JSON has no other between systems (RFC 8259), and the bytes of others would be counted wrongly.
+    if (charset !== "utf-8") throw new AtlasError("unsupported_media_type", "Send the body in UTF-8");
+    const { values, names } = countsOf(body);
+    const sender = senderOf(response as Response);
+    if (sender !== undefined) pace.spend(sender, body.length + values * WEIGHT.value + names * WEIGHT.name);
+    if (values > MAX.values) throw tooMany(`${MAX.values} values`);
+    if (names > MAX.names) throw tooMany(`${MAX.names} fields of different names`);
+  };
+  return [refuseOthers, takeTurn, text({ limit, type: ["application/json", "+json"], verify }), parse];
+}
+
+/** Not express's own parser, which makes a double of each number. */
+const parse: RequestHandler = (request: Request, _response, next) => {
+  const body: unknown = request.body;
+  if (typeof body === "string") {
+    try {
+      request.body = body === "" ? {} : parseJson(body, JSON.rawJSON, MAX.longNumbers);
+    } catch (error) {
+      if (error instanceof RangeError) throw tooMany(`${MAX.longNumbers} numbers that no double holds`);
+      throw new AtlasError("invalid_json", "The body is no JSON", { cause: error });
+    }
+  }
+  next();
+};
+
+function senderOf(response: Response): string | undefined {
+  return (response.locals["viewer"] as Viewer | undefined)?.userId;
+}
+
+const [QUOTE, BACKSLASH, COMMA, COLON, BRACKET, BRACE] = Buffer.from('"\\,:[{');
+
+/** Counts, outside of texts, what begins a value, and about how many different names fields have. */
+function countsOf(body: Buffer): { values: number; names: number } {
+  const counts = { values: 0, names: 0 };
+  if (body.length < COUNTED_BYTES) return counts;
+  const seen = new Uint8Array(HASHES);
+  let textAt = 0;
+  for (let at = 0, quoted = false; at < body.length; at++) {
+    const byte = body[at];
+    if (quoted) {
+      if (byte === BACKSLASH) at += 1;
+      else if (byte === QUOTE) quoted = false;
+    } else if (byte === QUOTE) {
+      quoted = true;
+      textAt = at;
+    } else if (byte === COLON) {
+      const hash = hashOf(body, textAt, at);
+      counts.names += seen[hash] === 1 ? 0 : 1;
+      seen[hash] = 1;
+    } else if (byte === COMMA || byte === BRACKET || byte === BRACE) counts.values += 1;
+  }
+  return counts;
+}
+
+const HASHES = 2 ** 20;
+/** So long names are few. */
+const HASHED_BYTES = 200;
+/** Known to nobody, so that nobody can find names which count as one. */
+const SEED = randomInt(2 ** 32);
+
+/** FNV-1a, and a step of MurmurHash's end, which has each bit depend on all. */
+function hashOf(body: Buffer, from: number, to: number): number {
+  let hash = SEED;
+  for (let at = from; at < to && at < from + HASHED_BYTES; at++) hash = Math.imul(hash ^ (body[at] ?? 0), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) & (HASHES - 1);
+}
+
+function tooMany(bound: string): AtlasError {
+  return new AtlasError("payload_too_large", `A body may have ${bound}, this one has more`);
+}

@@ -1,0 +1,49 @@
+import type { Request } from "express";
+import { type ErrorDetail, invalidInput } from "../errors.js";
+
+/** So many are named in an error. */
+const NAMED = 10;
+const MAX_NAME_CHARACTERS = 100;
+
+/** What the query gives under any of these names, however often; a name without a value gives nothing. */
+export function queryValues(request: Request, ...names: string[]): string[] {
+  return names
+    .flatMap((name): unknown => request.query[name])
+    .filter((one): one is string => typeof one === "string" && one !== "");
+}
+
+/** What the query gives under any of these names; null when it gives nothing. @throws AtlasError `invalid_input` for several values */
+export function oneQueryValue(request: Request, ...names: [string, ...string[]]): string | null {
+  const [value = null, ...others] = new Set(queryValues(request, ...names));
+  if (others.length > 0) throw invalidInput([{ path: names[0], message: "must be given once" }]);
+  return value;
+}
+
+/**
+ * Refuses what a route does not know, and names without a value: a script whose variable is unset must not get what it did
+ * not ask for. Not for the legacy API's routes, which ignore both.
+ * @throws AtlasError `invalid_input`
+ */
+export function checkQuery(request: Request, known: readonly string[]): void {
+  const faults = Object.entries(request.query).flatMap(([name, value]): ErrorDetail[] => {
+    if (!known.includes(name)) return [unknown(name, known)];
+    return [value].flat().includes("") ? [{ path: name, message: "must not be empty" }] : [];
+  });
+  if (faults.length > 0) throw invalidInput(faults.slice(0, NAMED));
+}
+
+/** Refuses a body with anything in it, for routes that take none. @throws AtlasError `invalid_input` */
+export function checkNoBody(request: Request): void {
+  const body: unknown = request.body;
+  if (body === undefined || body === null) return;
+  if (typeof body !== "object" || Array.isArray(body)) {
+    throw invalidInput([{ path: "", message: "The body must be a JSON object, or none" }]);
+  }
+  const faults = Object.keys(body).map((name) => unknown(name, []));
+  if (faults.length > 0) throw invalidInput(faults.slice(0, NAMED));
+}
+
+function unknown(name: string, known: readonly string[]): ErrorDetail {
+  const path = name.slice(0, MAX_NAME_CHARACTERS).toWellFormed();
+  return { path, message: `is not known here${known.length === 0 ? "" : `; known are ${known.join(", ")}`}` };
+}

@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+interface PaceOptions {
+  bytesPerSecond: number;
+  /** Up to this size at a time nothing is counted. */
+  freeBytes: number;
+  /** So much may be spent ahead of time. */
+  aheadBytes: number;
+  /** Nobody is in debt for longer, however much is spent at once. */
+  maxDebtMs: number;
+}
+
+const MIB = 1024 * 1024;
+/** To parse and write it keeps everybody else waiting; up to a megabyte it takes a moment. */
+const LARGE_JSON: PaceOptions = { bytesPerSecond: 8 * MIB, freeBytes: MIB, aheadBytes: 0, maxDebtMs: 2_000 };
+const MAX_KEYS = 10_000;
+
+/** Spreads what is done for one user or tenant over time, by the bytes of what they send or read. */
+export class Pace {
+  /** When each will have made up for what was spent, as `performance.now()` counts. */
+  private readonly evenAt = new Map<string, number>();
+
+  constructor(private readonly options = LARGE_JSON) {}
+
+  /** Tells that so much was sent or read. */
+  spend(key: string, bytes: number): void {
+    const { bytesPerSecond, freeBytes, maxDebtMs } = this.options;
+    if (bytes <= freeBytes) return;
+    const now = performance.now();
+    if (this.evenAt.size >= MAX_KEYS) for (const [old, at] of this.evenAt) if (at <= now) this.evenAt.delete(old);
+    const evenAt = Math.max(this.evenAt.get(key) ?? 0, now) + (1000 * bytes) / bytesPerSecond;
+    this.evenAt.set(key, Math.min(evenAt, now + maxDebtMs));
+  }
+
+  /** How long to wait, in milliseconds, before anything more is done. */
+  waitMs(key: string): number {
+    const { aheadBytes, bytesPerSecond } = this.options;
+    const debtMs = (this.evenAt.get(key) ?? 0) - performance.now();
+    return Math.max(debtMs - (1000 * aheadBytes) / bytesPerSecond, 0);
+  }
+
+  /** Waits as long. */
+  async turn(key: string): Promise<void> {
+    const ms = this.waitMs(key);
+    if (ms > 0) await sleep(ms);
+  }
+}
