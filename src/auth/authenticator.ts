@@ -5,7 +5,7 @@ import { AtlasError } from "../errors.js";
 import type { Credentials } from "./credentials.js";
 import type { TokenVerifier } from "./token-verifier.js";
 import { isUuid } from "../bounds/uuid.js";
-import { type Asking, sessionOf, type Viewer } from "./viewer.js";
+import { type RequestScope, sessionOf, type Viewer } from "./viewer.js";
 
 /** Turns credentials into a viewer: token first, then tenant, then membership. */
 export class Authenticator {
@@ -20,21 +20,21 @@ export class Authenticator {
    * @throws AtlasError `missing_bearer_token`, `invalid_token`, `tenant_required`, `invalid_tenant_id`,
    * `tenant_access_denied` (also for a tenant that does not exist), `rate_limit_exceeded`, `unavailable`.
    */
-  async enter(credentials: Credentials, asking: Asking): Promise<{ viewer: Viewer; leave: () => void }> {
+  async enter(credentials: Credentials, scope: RequestScope): Promise<{ viewer: Viewer; leave: () => void }> {
     const token = /^Bearer +(\S+) *$/i.exec(credentials.authorization ?? "")?.[1];
     if (token === undefined) {
       throw new AtlasError("missing_bearer_token", "Send a token in the Authorization header: Bearer <token>");
     }
     const { userId, expiresAt } = await this.tokens.verify(token);
     const tenantId = oneTenantId(credentials.tenantIds);
-    const leave = await this.turns.enter(userId, asking.gone);
+    const leave = await this.turns.enter(userId, scope.gone);
     try {
-      const session = sessionOf({ ...asking, tenantId, userId });
+      const session = sessionOf({ ...scope, tenantId, userId });
       const member = await this.database.transaction(session, ({ em }) =>
         em.qb(TenantMemberEntity).select(["role", "seat"]).where({ tenantId, userId }).execute("get"),
       );
       if (!member) throw new AtlasError("tenant_access_denied", "You are no member of this tenant");
-      return { viewer: { ...asking, tenantId, userId, expiresAt, role: member.role, seatType: member.seat }, leave };
+      return { viewer: { ...scope, tenantId, userId, expiresAt, role: member.role, seatType: member.seat }, leave };
     } catch (error) {
       leave();
       throw error;
@@ -45,8 +45,8 @@ export class Authenticator {
    * Who asks, for what lasts longer than a turn.
    * @throws AtlasError as `enter`
    */
-  async authenticate(credentials: Credentials, asking: Asking = {}): Promise<Viewer> {
-    const { viewer, leave } = await this.enter(credentials, asking);
+  async authenticate(credentials: Credentials, scope: RequestScope = {}): Promise<Viewer> {
+    const { viewer, leave } = await this.enter(credentials, scope);
     leave();
     return viewer;
   }

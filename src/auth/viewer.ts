@@ -1,8 +1,8 @@
 import type { Session } from "../database/database.js";
 import type { MemberRole, SeatType } from "../database/entities/tenant-member.entity.js";
 
-/** The request, or the connection, that somebody makes. */
-export interface Asking {
+/** One request, or one connection: its id, and until when anything is done for it. */
+export interface RequestScope {
   /** Names it in logs and errors. */
   requestId?: string;
   /** When it is given up, as `performance.now()` counts; its statements are canceled then. Absent: never. */
@@ -12,7 +12,7 @@ export interface Asking {
 }
 
 /** Who asks: a member of the tenant that the request is for. */
-export interface Viewer extends Asking {
+export interface Viewer extends RequestScope {
   tenantId: string;
   userId: string;
   role: MemberRole;
@@ -27,7 +27,7 @@ export function sessionOf({
   userId,
   deadlineAt,
   gone,
-}: Pick<Viewer, "tenantId" | "userId" | keyof Asking>): Extract<Session, { role: "api" }> {
+}: Pick<Viewer, "tenantId" | "userId" | keyof RequestScope>): Extract<Session, { role: "api" }> {
   return {
     role: "api",
     tenantId,

@@ -11,7 +11,7 @@ import { GraphQLError } from "graphql";
 import type { Authenticator } from "../auth/authenticator.js";
 import { credentialsOf } from "../auth/credentials.js";
 import type { MembershipWatch } from "../auth/membership-watch.js";
-import type { Asking, Viewer } from "../auth/viewer.js";
+import type { RequestScope, Viewer } from "../auth/viewer.js";
 import type { Config } from "../config.js";
 import { AtlasError } from "../errors.js";
 import type { Logger } from "../log.js";
@@ -47,7 +47,7 @@ export interface GraphqlServerOptions {
 }
 
 export interface GraphqlServer {
-  /** For `/graphql`, before the body is read, and after what sets `response.locals.asking`. */
+  /** For `/graphql`, before the body is read, and after what sets `response.locals.scope`. */
   signIn: RequestHandler;
   /** For `/graphql`, behind a JSON body parser. */
   middleware: RequestHandler;
@@ -117,11 +117,11 @@ const requestIds = new AsyncLocalStorage<string>();
  */
 function signIn(authenticator: Authenticator, production: boolean): RequestHandler {
   return async (request, response, next) => {
-    const asking = response.locals["asking"] as Asking;
+    const scope = response.locals["scope"] as RequestScope;
     try {
-      const { viewer, leave } = await authenticator.enter(credentialsOf(request.headers), asking);
+      const { viewer, leave } = await authenticator.enter(credentialsOf(request.headers), scope);
       response.once("close", leave);
-      if (asking.gone?.aborted === true) {
+      if (scope.gone?.aborted === true) {
         leave();
         return;
       }

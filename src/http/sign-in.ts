@@ -1,7 +1,7 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import { type Credentials, credentialsOf } from "../auth/credentials.js";
-import type { Asking, Viewer } from "../auth/viewer.js";
+import type { RequestScope, Viewer } from "../auth/viewer.js";
 
 /**
  * Settles who asks, before a body is read. A user's requests take turns; the turn ends with the response, or with
@@ -31,17 +31,17 @@ export async function enterAgain(
   response: Response,
   lastedMs: number,
 ): Promise<boolean> {
-  const asking = response.locals["asking"] as Asking;
-  if (asking.deadlineAt !== undefined) asking.deadlineAt += lastedMs;
+  const scope = response.locals["scope"] as RequestScope;
+  if (scope.deadlineAt !== undefined) scope.deadlineAt += lastedMs;
   return enter(authenticator, credentialsOf(request.headers), response);
 }
 
 async function enter(authenticator: Authenticator, credentials: Credentials, response: Response): Promise<boolean> {
-  const asking = response.locals["asking"] as Asking;
-  const { viewer, leave } = await authenticator.enter(credentials, asking);
+  const scope = response.locals["scope"] as RequestScope;
+  const { viewer, leave } = await authenticator.enter(credentials, scope);
   response.once("close", leave);
   // Nobody waits for an answer, and nobody would hear of a later close.
-  if (asking.gone?.aborted === true) {
+  if (scope.gone?.aborted === true) {
     leave();
     return false;
   }
