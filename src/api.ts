@@ -12,10 +12,7 @@ import { Feed } from "./feed/feed.js";
 import { Tail } from "./feed/tail.js";
 import { createGraphqlServer, type GraphqlServer } from "./graphql/graphql-server.js";
 import type { Logger } from "./log.js";
-import { CreateLimit } from "./services/create-limit.js";
-import { EventService } from "./services/event-service.js";
-import { JobService } from "./services/job-service.js";
-import { MemberService } from "./services/member-service.js";
+import { createServices, type Services } from "./services/services.js";
 
 export interface ApiOptions {
   config: Config;
@@ -27,9 +24,7 @@ export interface ApiOptions {
 
 /** What serves members: the services, who may use them, and GraphQL over them. */
 export interface Api {
-  jobs: JobService;
-  events: EventService;
-  members: MemberService;
+  services: Services;
   authenticator: Authenticator;
   memberships: MembershipWatch;
   tail: Tail;
@@ -43,22 +38,18 @@ export interface Api {
 export async function createApi({ config, database, hints, rules, log }: ApiOptions): Promise<Api> {
   const cursors = new Cursors(await readCursorKey(database));
   const tail = new Tail(database, hints, log);
-  const createLimit = new CreateLimit(database, config.createLimitPerMinute);
   const turns = new Turns(Math.max(Math.floor(config.databasePoolSize / 2), 1), "requests of a user");
   const authenticator = new Authenticator(new TokenVerifier(rules), database, turns);
   const limits = { perUser: config.streamsPerUser, perTenant: config.streamsPerTenant };
   const memberships = new MembershipWatch(authenticator, limits, log);
-  const services = {
-    jobs: new JobService(database, hints, cursors, createLimit, log),
-    events: new EventService(database, new Feed(database, tail), cursors),
-    members: new MemberService(database, cursors),
-    authenticator,
-    memberships,
-  };
-  const graphql = await createGraphqlServer({ ...services, config, log });
+  const feed = new Feed(database, tail);
+  const services = createServices({ config, database, hints, feed, cursors, log });
+  const graphql = await createGraphqlServer({ services, authenticator, memberships, config, log });
   const feedDelay = new FeedDelay(database, log);
   return {
-    ...services,
+    services,
+    authenticator,
+    memberships,
     tail,
     feedDelay,
     graphql,

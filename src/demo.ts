@@ -2,12 +2,12 @@ import type { Authenticator } from "./auth/authenticator.js";
 import { issueToken } from "./auth/issue-token.js";
 import type { TokenRules } from "./auth/token-verifier.js";
 import type { Database } from "./database/database.js";
-import type { JobService } from "./services/job-service.js";
+import type { Services } from "./services/services.js";
 import { TenantService } from "./services/tenant-service.js";
 
 export interface DemoOptions {
   database: Database;
-  jobs: JobService;
+  services: Services;
   authenticator: Authenticator;
   rules: TokenRules;
   /** Where the API listens. */
@@ -26,14 +26,14 @@ const TOKEN_SECONDS = 86_400;
  * known to everybody.
  * @returns the lines; none when tokens are not ours to issue.
  */
-export async function prepareDemo({ database, jobs, authenticator, rules, url }: DemoOptions): Promise<string> {
+export async function prepareDemo({ database, services, authenticator, rules, url }: DemoOptions): Promise<string> {
   const tenants = new TenantService(database);
   await tenants.createTenant("Demo", DEMO.tenantId);
   await tenants.addMember(DEMO.tenantId, DEMO.userId, "pro", "owner");
   if (rules.key.kind !== "secret") return "";
   const token = issueToken(rules, DEMO.userId, TOKEN_SECONDS);
   const viewer = await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [DEMO.tenantId] });
-  const { eventCursor } = await jobs.list(viewer, { first: 1 }, null);
+  const { eventCursor } = await services.jobs.list(viewer, { first: 1 }, null);
   return lines(url, token, eventCursor);
 }
 

@@ -11,7 +11,7 @@ import { createMetrics } from "../src/metrics.js";
 import { type AtlasServer, createServer } from "../src/server.js";
 import { call, expectError } from "./rest/call.js";
 import { openDatabaseProxy } from "./support/database-proxy.js";
-import { startApi, type TestApi } from "./support/api.js";
+import { startApi } from "./support/api.js";
 import { createTestDatabase, silent, type TestDatabase } from "./support/database.js";
 import { until } from "./support/until.js";
 
@@ -53,9 +53,7 @@ async function serve(
     metrics: createMetrics(database),
     ...(graphql !== undefined && {
       api: {
-        jobs: {} as TestApi["jobs"],
-        events: {} as TestApi["events"],
-        members: {} as never,
+        services: {} as never,
         memberships: {} as never,
         authenticator: { enter: () => Promise.resolve({ viewer: AUTHENTICATED, leave: () => undefined }) } as never,
         graphql: {

@@ -16,9 +16,7 @@ import type { Config } from "../config.js";
 import { AtlasError } from "../errors.js";
 import type { Logger } from "../log.js";
 import { allowanceHeaders } from "../services/create-limit.js";
-import type { EventService } from "../services/event-service.js";
-import type { JobService } from "../services/job-service.js";
-import type { MemberService } from "../services/member-service.js";
+import type { Services } from "../services/services.js";
 import { fullAllowance, type GraphqlContext } from "./api/context.js";
 import { CostLimit, costHeaders } from "./admission/cost-limit.js";
 import { readDocument } from "./admission/document.js";
@@ -37,9 +35,7 @@ import { createSchema } from "./api/schema.js";
 import { SocketServer } from "./socket/socket-server.js";
 
 export interface GraphqlServerOptions {
-  jobs: JobService;
-  events: EventService;
-  members: MemberService;
+  services: Services;
   authenticator: Authenticator;
   memberships: MembershipWatch;
   config: Pick<Config, "production" | "corsOrigins" | "streamsPerUser" | "streamsPerTenant">;
@@ -176,14 +172,12 @@ function wantsOldJson(accept: string): boolean {
   return accept.includes("application/json") && !accept.includes("application/graphql-response+json");
 }
 
-function contextOf(response: Response, { jobs, events, members }: GraphqlServerOptions): GraphqlContext {
+function contextOf(response: Response, { services }: GraphqlServerOptions): GraphqlContext {
   const viewer = (response.locals["viewer"] as Viewer | undefined) ?? null;
   return {
     viewer,
-    jobs,
-    events,
-    members,
-    payloads: fullAllowance(jobs, viewer),
+    services,
+    payloads: fullAllowance(services, viewer),
     onAllowance: (allowance) => response.set(allowanceHeaders(allowance)),
     onCharge: (charge) => response.set(costHeaders(charge)),
     requestId: String(response.locals["requestId"]),

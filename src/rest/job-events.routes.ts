@@ -2,8 +2,8 @@ import { type Request, type Response, Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import { type AtlasError, type ErrorDetail, invalidInput } from "../errors.js";
 import type { JobStatus } from "../queue/job.js";
-import type { ChangeFilter, ChangeStream, EventService } from "../services/event-service.js";
-import type { JobService } from "../services/job-service.js";
+import type { ChangeFilter, ChangeStream } from "../services/event-service.js";
+import type { Services } from "../services/services.js";
 import { type ChangeToEnd, untilFinished } from "../services/until-finished.js";
 import { asAtlasError, restBody } from "../http/error-handler.js";
 import { EventStreamWriter } from "../http/event-stream-writer.js";
@@ -14,8 +14,7 @@ import { checkQuery, oneQueryValue, queryValues } from "../http/query-values.js"
 import { leaveEarly, signIn, viewerOf } from "../http/sign-in.js";
 
 export interface JobEventsRoutesOptions extends LastingRequestOptions {
-  events: EventService;
-  jobs: JobService;
+  services: Services;
   authenticator: Authenticator;
   legacyStatusNames: boolean;
 }
@@ -27,7 +26,7 @@ const KNOWN = ["after", "until", "job_id", "jobId", "job_type", "jobType", "stat
  * guarantees. An event's id is its cursor; `Last-Event-ID`, or `after` in the query, resumes after one.
  */
 export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
-  const { events, authenticator, legacyStatusNames } = options;
+  const { services, authenticator, legacyStatusNames } = options;
   const router = Router();
   router
     .route("/v1/jobs/events")
@@ -37,11 +36,11 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
       const filter = filterOf(request);
       const toEnd = endsWithJobs(request, filter);
       const { ending, release } = watchLasting(response, options);
-      const changes = await events.changes(viewer, filter, cursorOf(request));
+      const changes = await services.events.changes(viewer, filter, cursorOf(request));
       const stop = (): void => void changes.return?.();
       ending.addEventListener("abort", stop);
       if (ending.aborted) stop();
-      const stream = toEnd === null ? null : await untilFinished(options, viewer, toEnd, changes);
+      const stream = toEnd === null ? null : await untilFinished(services, viewer, toEnd, changes);
       // The listeners of a reader who has left already would never be called.
       if (response.destroyed) {
         await changes.return?.();

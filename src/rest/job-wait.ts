@@ -1,14 +1,14 @@
 import type { Request, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import { AtlasError, invalidInput } from "../errors.js";
-import type { EventService } from "../services/event-service.js";
+import type { Services } from "../services/services.js";
 import { isOver } from "../services/until-finished.js";
 import { type LastingRequestOptions, watchLasting } from "../http/lasting-request.js";
 import { oneQueryValue } from "../http/query-values.js";
 import { enterAgain, leaveEarly, viewerOf } from "../http/sign-in.js";
 
 export interface JobWaitOptions extends LastingRequestOptions {
-  events: EventService;
+  services: Services;
   authenticator: Authenticator;
 }
 
@@ -52,7 +52,7 @@ export async function waitForEnd(
     enough.addEventListener("abort", () => resolve());
   });
   const untilEnd = async (): Promise<void> => {
-    const changes = await options.events.changes(viewerOf(response), { jobId: [id] }, eventCursor);
+    const changes = await options.services.events.changes(viewerOf(response), { jobId: [id] }, eventCursor);
     leaveEarly(response);
     void up.then(() => changes.return?.());
     for await (const { status } of changes) if (isOver(status)) return;

@@ -3,7 +3,6 @@ import { isUuid } from "../bounds/uuid.js";
 import { invalidInput } from "../errors.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { Pace } from "../limits/pace.js";
-import type { JobService } from "../services/job-service.js";
 import { isOver } from "../services/until-finished.js";
 import { statusName, toJobDetail, toJobItem } from "./job-representation.js";
 import { type JobWaitOptions, waitForEnd, waitMsOf } from "./job-wait.js";
@@ -15,7 +14,6 @@ import { signIn, viewerOf } from "../http/sign-in.js";
 export interface JobsRoutesOptions extends JobWaitOptions {
   /** At which each user sends bodies. */
   bodies: Pace;
-  jobs: JobService;
   legacyStatusNames: boolean;
 }
 
@@ -32,7 +30,8 @@ const MAX_USER_ID_CHARACTERS = 200;
  * metrics show.
  */
 export function createJobsRoutes(options: JobsRoutesOptions): Router {
-  const { jobs, authenticator, legacyStatusNames, bodies } = options;
+  const { authenticator, legacyStatusNames, bodies } = options;
+  const { jobs } = options.services;
   const router = Router();
   const signedIn = signIn(authenticator);
 

@@ -1,26 +1,26 @@
 import { Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
-import type { MemberService } from "../services/member-service.js";
+import type { Services } from "../services/services.js";
 import { onlyMethods } from "../http/only-methods.js";
 import { checkQuery, oneQueryValue } from "../http/query-values.js";
 import { signIn, viewerOf } from "../http/sign-in.js";
 
 export interface MembersRoutesOptions {
-  members: MemberService;
+  services: Services;
   authenticator: Authenticator;
 }
 
 const LIST_SIZE = 200;
 
 /** The tenant's members and what they have used of today, for its owners. */
-export function createMembersRoutes({ members, authenticator }: MembersRoutesOptions): Router {
+export function createMembersRoutes({ services, authenticator }: MembersRoutesOptions): Router {
   const router = Router();
   router
     .route("/v1/members")
     .get(signIn(authenticator), async (request, response) => {
       checkQuery(request, ["after"]);
       const viewer = viewerOf(response);
-      const page = await members.list(viewer, { first: LIST_SIZE, after: oneQueryValue(request, "after") });
+      const page = await services.members.list(viewer, { first: LIST_SIZE, after: oneQueryValue(request, "after") });
       const items = page.members.map(({ cursor: _cursor, ...member }) => member);
       const nextCursor = page.hasNextPage ? (page.members.at(-1)?.cursor ?? null) : null;
       response.json({ ok: true, org_id: viewer.tenantId, items, nextCursor, ts: new Date() });

@@ -47,6 +47,7 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
     database,
     hints,
     ...api,
+    ...api.services,
     server,
     member: (options?: { seat?: SeatType; role?: MemberRole }) => createMember(database, options),
     async close() {

@@ -1,8 +1,7 @@
 import type { Viewer } from "../../auth/viewer.js";
-import type { EventService } from "../../services/event-service.js";
 import type { PayloadAllowance } from "../../services/payload-allowance.js";
-import type { JobService, OnAllowance } from "../../services/job-service.js";
-import type { MemberService } from "../../services/member-service.js";
+import type { OnAllowance } from "../../services/job-service.js";
+import type { Services } from "../../services/services.js";
 
 /** What an operation was charged. */
 export interface Charge {
@@ -15,9 +14,7 @@ export interface Charge {
 export interface GraphqlContext {
   /** null: a request for the schema alone, which no resolver of ours sees. */
   viewer: Viewer | null;
-  jobs: JobService;
-  events: EventService;
-  members: MemberService;
+  services: Services;
   /** How much input and output the operation's pages may still have. */
   payloads: PayloadAllowance | null;
   /** Told what is left of the minute, for the response's headers. */
@@ -30,7 +27,7 @@ export interface GraphqlContext {
 const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024;
 
 /** What an operation of this viewer starts with. */
-export function fullAllowance(jobs: JobService, viewer: Viewer | null): PayloadAllowance | null {
+export function fullAllowance({ jobs }: Services, viewer: Viewer | null): PayloadAllowance | null {
   return viewer && jobs.payloadAllowance(viewer, MAX_PAYLOAD_BYTES);
 }
 

@@ -23,9 +23,7 @@ import type { Viewer } from "../../auth/viewer.js";
 import type { Config } from "../../config.js";
 import { AtlasError, type ErrorCode } from "../../errors.js";
 import type { Logger } from "../../log.js";
-import type { EventService } from "../../services/event-service.js";
-import type { JobService } from "../../services/job-service.js";
-import type { MemberService } from "../../services/member-service.js";
+import type { Services } from "../../services/services.js";
 import { fullAllowance, type GraphqlContext } from "../api/context.js";
 import type { CostLimit } from "../admission/cost-limit.js";
 import { readDocument } from "../admission/document.js";
@@ -39,9 +37,7 @@ import { asGraphqlError, formatError, logUnknownErrors, MAX_ERRORS, withRequestI
 export interface SocketServerOptions {
   schema: GraphQLSchema;
   costLimit: CostLimit;
-  jobs: JobService;
-  events: EventService;
-  members: MemberService;
+  services: Services;
   authenticator: Authenticator;
   memberships: MembershipWatch;
   config: Pick<Config, "corsOrigins" | "production" | "streamsPerUser" | "streamsPerTenant">;
@@ -284,7 +280,7 @@ export class SocketServer {
     { extra }: SocketContext,
     { query, variables, operationName }: SubscribePayload,
   ): Promise<ExecutionArgs | readonly GraphQLError[]> {
-    const { schema, costLimit, jobs, events, members } = this.options;
+    const { schema, costLimit, services } = this.options;
     try {
       const document = readDocument(query);
       const faults = validate(schema, document, undefined, { maxErrors: MAX_ERRORS });
@@ -298,10 +294,8 @@ export class SocketServer {
       await costLimit.charge(document, operation, variables, viewer);
       const contextValue: GraphqlContext = {
         viewer,
-        jobs,
-        events,
-        members,
-        payloads: fullAllowance(jobs, viewer),
+        services,
+        payloads: fullAllowance(services, viewer),
         onCharge: () => undefined,
         onAllowance: () => undefined,
         requestId: extra.requestId ?? "",

@@ -24,7 +24,7 @@ export class JobEventResolver {
     @Arg("after", () => EventCursor, { nullable: true, description: "After this place." }) after: string | null,
     @Ctx() context: GraphqlContext,
   ): Promise<JobEventConnectionType> {
-    return connectionOf(await context.events.tenantEvents(viewerOf(context), { first, after }));
+    return connectionOf(await context.services.events.tenantEvents(viewerOf(context), { first, after }));
   }
 
   @FieldResolver(() => JobEventConnectionType, {
@@ -42,7 +42,9 @@ export class JobEventResolver {
     before: string | null,
     @Ctx() context: GraphqlContext,
   ): Promise<JobEventConnectionType> {
-    return connectionOf(await context.events.jobEvents(viewerOf(context), job.id, { first, after, last, before }));
+    return connectionOf(
+      await context.services.events.jobEvents(viewerOf(context), job.id, { first, after, last, before }),
+    );
   }
 
   @FieldResolver(() => [JobAttemptType], {
@@ -50,7 +52,7 @@ export class JobEventResolver {
     description: "Its attempts, oldest first; the last 100 of those kept.",
   })
   attempts(@Root() job: JobType, @Ctx() context: GraphqlContext): Promise<JobAttemptType[]> {
-    return context.events.attempts(viewerOf(context), job.id);
+    return context.services.events.attempts(viewerOf(context), job.id);
   }
 }
 

@@ -28,7 +28,7 @@ export class JobMutationResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<CreateJobPayload> {
     const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
-    const { value: job, ...created } = await context.jobs.create(
+    const { value: job, ...created } = await context.services.jobs.create(
       viewerOf(context),
       input,
       INPUT,
@@ -50,7 +50,7 @@ export class JobMutationResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<CreateJobsPayload> {
     const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
-    const { value: jobs, ...created } = await context.jobs.createMany(
+    const { value: jobs, ...created } = await context.services.jobs.createMany(
       viewerOf(context),
       input,
       INPUT,
@@ -62,7 +62,7 @@ export class JobMutationResolver {
 
   @Mutation(() => DeleteJobPayload, { complexity: costOfRow, description: "Removes a job that is not running." })
   async deleteJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<DeleteJobPayload> {
-    const deleted = await context.jobs.delete(viewerOf(context), id);
+    const deleted = await context.services.jobs.delete(viewerOf(context), id);
     return { deletedJobId: deleted.value, eventCursor: deleted.eventCursor };
   }
 
@@ -70,7 +70,7 @@ export class JobMutationResolver {
     description: "Cancels a queued job at once, a running one as soon as its handler heeds it.",
   })
   async cancelJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<CancelJobPayload> {
-    const canceled = await context.jobs.cancel(viewerOf(context), id);
+    const canceled = await context.services.jobs.cancel(viewerOf(context), id);
     return { job: canceled.value, eventCursor: canceled.eventCursor };
   }
 
@@ -78,7 +78,7 @@ export class JobMutationResolver {
     description: "Queues a failed or canceled job again; costs none of the day's jobs.",
   })
   async retryJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<RetryJobPayload> {
-    const queued = await context.jobs.retry(viewerOf(context), id);
+    const queued = await context.services.jobs.retry(viewerOf(context), id);
     return { job: queued.value, eventCursor: queued.eventCursor };
   }
 }

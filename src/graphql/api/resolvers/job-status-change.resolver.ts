@@ -20,7 +20,7 @@ export class JobStatusChangeResolver {
   @Subscription(() => JobStatusChangeType, {
     description: "Every status change of the tenant's jobs after a cursor, each job's in version order, at least once.",
     subscribe: ({ args, context }: { args: Arguments; context: GraphqlContext }) =>
-      context.events.changes(viewerOf(context), args.filter ?? null, args.after ?? null),
+      context.services.events.changes(viewerOf(context), args.filter ?? null, args.after ?? null),
   })
   jobStatusChanged(
     @Root() change: StatusChange,
@@ -42,6 +42,6 @@ export class JobStatusChangeResolver {
     @Ctx() context: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<JobType | null> {
-    return context.jobs.find(viewerOf(context), change.jobId, selects(info, ...PAYLOAD));
+    return context.services.jobs.find(viewerOf(context), change.jobId, selects(info, ...PAYLOAD));
   }
 }

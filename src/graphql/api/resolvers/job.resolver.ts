@@ -20,7 +20,7 @@ export class JobResolver {
     @Ctx() context: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<JobType | null> {
-    return context.jobs.find(viewerOf(context), id, selects(info, ...PAYLOAD));
+    return context.services.jobs.find(viewerOf(context), id, selects(info, ...PAYLOAD));
   }
 
   @Query(() => JobConnectionType, {
@@ -45,13 +45,13 @@ export class JobResolver {
   ): Promise<JobConnectionType> {
     const viewer = viewerOf(context);
     const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
-    const page = await context.jobs.list(viewer, { filter, first, after, last, before }, payloads);
+    const page = await context.services.jobs.list(viewer, { filter, first, after, last, before }, payloads);
     const { hasNextPage, hasPreviousPage, eventCursor, jobs: nodes } = page;
     // Made when it is selected: two hundred take longer than to read their jobs.
     const edges = nodes.map((node) => ({
       node,
       get cursor() {
-        return context.jobs.pageCursor(viewer, node);
+        return context.services.jobs.pageCursor(viewer, node);
       },
     }));
     const [startCursor = null, endCursor = null] = [edges.at(0)?.cursor, edges.at(-1)?.cursor];
@@ -60,6 +60,6 @@ export class JobResolver {
 
   @FieldResolver(() => Int, { complexity: 1, description: "How many jobs pass the filter, on all pages together." })
   totalCount(@Root() { filter }: JobConnectionType, @Ctx() context: GraphqlContext): Promise<number> {
-    return context.jobs.count(viewerOf(context), filter);
+    return context.services.jobs.count(viewerOf(context), filter);
   }
 }

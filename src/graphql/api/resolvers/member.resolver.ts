@@ -17,7 +17,7 @@ export class MemberResolver {
     after: string | null,
     @Ctx() context: GraphqlContext,
   ): Promise<MemberConnectionType> {
-    const { members, ...page } = await context.members.list(viewerOf(context), { first, after });
+    const { members, ...page } = await context.services.members.list(viewerOf(context), { first, after });
     const [startCursor = null, endCursor = null] = [members.at(0)?.cursor, members.at(-1)?.cursor];
     return {
       edges: members.map((node) => ({ node, cursor: node.cursor })),

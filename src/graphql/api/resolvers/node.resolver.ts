@@ -23,6 +23,6 @@ export class NodeResolver {
   ): Promise<object | null> {
     const viewer = viewerOf(context);
     if (id === memberKey(viewer)) return viewer;
-    return isUuid(id) ? context.jobs.find(viewer, id, selects(info, ...PAYLOAD)) : null;
+    return isUuid(id) ? context.services.jobs.find(viewer, id, selects(info, ...PAYLOAD)) : null;
   }
 }
