@@ -1,4 +1,5 @@
 import { sessionOf, type Viewer } from "../auth/viewer.js";
+import { uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import type { Database } from "../database/database.js";
 import { AtlasError } from "../errors.js";
 import { EndedStream, ExpiredPosition } from "../feed/endings.js";
@@ -9,7 +10,8 @@ import type { JobStatus } from "../queue/job.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { type HistoryPart, readAttemptEvents, readHistories } from "../queue/read-histories.js";
 import { readLastEvents } from "../queue/read-last-events.js";
-import type { Cursors } from "./cursors.js";
+import type { CursorCodec, Cursors } from "./cursors.js";
+import { EVENT_PLACE } from "./event-place.js";
 import { type JobAttempt, toAttempts } from "./job-attempts.js";
 import { checkFilter, checkPage, pageSize } from "./job-page.js";
 import { TenantLoader } from "./tenant-loader.js";
@@ -52,6 +54,19 @@ export interface EventPage {
   /** Subscribe after this cursor, and no change since this page is missed. */
   eventCursor: string;
 }
+
+/** A place in one job's events. */
+export const JOB_EVENT_PLACE: CursorCodec<{ jobId: string; version: number }> = {
+  kind: "version",
+  bytes: 20,
+  encode({ jobId, version }) {
+    const payload = Buffer.alloc(20);
+    uuidToBytes(jobId).copy(payload);
+    payload.writeInt32BE(version, 16);
+    return payload;
+  },
+  decode: (payload) => ({ jobId: uuidFromBytes(payload.subarray(0, 16)), version: payload.readInt32BE(16) }),
+};
 
 type OfTenant<T> = T & { tenantId: string };
 
@@ -111,7 +126,7 @@ export class EventService {
     const stream: EventStream = await told(
       this.feed.subscribe({
         tenantId,
-        after: after === null ? null : this.cursors.readEvent(tenantId, after),
+        after: after === null ? null : this.cursors.open(EVENT_PLACE, tenantId, after),
         accepts: (event) =>
           (ids === null || ids.has(event.jobId)) &&
           (types === null || types.has(event.jobType)) &&
@@ -121,7 +136,7 @@ export class EventService {
     const withCursor = ({ done, value }: IteratorResult<JobEvent, undefined>): IteratorResult<StatusChange> =>
       done === true ? { done, value: undefined } : { done: false, value: this.toChange(viewer, value) };
     const changes: ChangeStream = {
-      startCursor: this.cursors.ofEvent(tenantId, stream.startsAfter),
+      startCursor: this.cursors.seal(EVENT_PLACE, tenantId, stream.startsAfter),
       startsAfter: stream.startsAfter,
       next: async () => withCursor(await told(stream.next())),
       return: async () => withCursor((await stream.return?.()) ?? { done: true, value: undefined }),
@@ -138,7 +153,7 @@ export class EventService {
   async tenantEvents(viewer: Viewer, { first, after }: EventPageInput): Promise<EventPage> {
     const size = pageSize(first);
     const { tenantId } = viewer;
-    const from = after == null ? null : this.cursors.readEvent(tenantId, after);
+    const from = after == null ? null : this.cursors.open(EVENT_PLACE, tenantId, after);
     const page = this.database.transaction(sessionOf(viewer), async (tx) => {
       const part = { tenantId, limit: size + 1 };
       // Without a cursor it begins with what is kept.
@@ -148,7 +163,7 @@ export class EventService {
       const events = found.slice(0, size).map((event) => this.toChange(viewer, event));
       const hasNextPage = found.length > size;
       const eventCursor =
-        (hasNextPage ? events.at(-1)?.cursor : null) ?? this.cursors.ofEvent(tenantId, startOf(tx.head));
+        (hasNextPage ? events.at(-1)?.cursor : null) ?? this.cursors.seal(EVENT_PLACE, tenantId, startOf(tx.head));
       return { events, hasNextPage, hasPreviousPage: after != null, eventCursor };
     });
     return page.catch((error: unknown) => this.tell(tenantId, error));
@@ -162,7 +177,11 @@ export class EventService {
   async jobEvents({ tenantId }: Viewer, jobId: string, page: JobEventPageInput): Promise<EventPage> {
     checkPage(page);
     const { first, after, last, before } = page;
-    const versionAt = (cursor: string): number => this.cursors.readVersion(tenantId, jobId, cursor);
+    const versionAt = (cursor: string): number => {
+      const place = this.cursors.open(JOB_EVENT_PLACE, tenantId, cursor);
+      if (place.jobId === jobId) return place.version;
+      throw new AtlasError("invalid_cursor", "The cursor is not one of this job's events");
+    };
     const backward = last != null;
     const size = pageSize(last ?? first);
     const { events: found, head } = await this.histories.load({
@@ -176,13 +195,13 @@ export class EventService {
     const more = found.length > size;
     const events = (backward ? found.slice(-size) : found.slice(0, size)).map((event) => ({
       ...event,
-      cursor: this.cursors.ofVersion(tenantId, jobId, event.version),
+      cursor: this.cursors.seal(JOB_EVENT_PLACE, tenantId, event),
     }));
     return {
       events,
       hasNextPage: backward ? before != null : more,
       hasPreviousPage: backward ? more : after != null,
-      eventCursor: this.cursors.ofEvent(tenantId, startOf(head, found.at(-1)?.position)),
+      eventCursor: this.cursors.seal(EVENT_PLACE, tenantId, startOf(head, found.at(-1)?.position)),
     };
   }
 
@@ -203,11 +222,11 @@ export class EventService {
   /** Throws what the feed has thrown, in the words of clients. */
   private tell(tenantId: string, error: unknown): never {
     if (error instanceof ExpiredPosition) {
-      const headCursor = this.cursors.ofEvent(tenantId, error.head);
+      const headCursor = this.cursors.seal(EVENT_PLACE, tenantId, error.head);
       throw new AtlasError("cursor_expired", GAPS[error.gap], { extensions: { headCursor } });
     }
     if (error instanceof EndedStream) {
-      const extensions = { lastCursor: this.cursors.ofEvent(tenantId, error.last) };
+      const extensions = { lastCursor: this.cursors.seal(EVENT_PLACE, tenantId, error.last) };
       throw error.why === "failover"
         ? new AtlasError("unavailable", "The database has failed over; subscribe again after lastCursor", {
             retryAfterSeconds: RESUME_SECONDS,
@@ -231,7 +250,7 @@ export class EventService {
   }
 
   private cursorOf(tenantId: string, event: JobEvent): string {
-    const made = this.made.get(event) ?? this.cursors.ofEvent(tenantId, event);
+    const made = this.made.get(event) ?? this.cursors.seal(EVENT_PLACE, tenantId, event);
     this.made.set(event, made);
     return made;
   }

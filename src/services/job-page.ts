@@ -1,10 +1,10 @@
 import { raw, type EntityManager } from "@mikro-orm/postgresql";
-import { isUuid } from "../bounds/uuid.js";
+import { isUuid, uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import { JobEntity } from "../database/entities/job.entity.js";
 import { JobCountEntity } from "../database/entities/job-count.entity.js";
 import type { Transaction } from "../database/database.js";
 import { type ErrorDetail, invalidInput } from "../errors.js";
-import type { Cursors } from "./cursors.js";
+import type { CursorCodec, Cursors } from "./cursors.js";
 import { type Job, type JobStatus, type StoredError, toJobError } from "../queue/job.js";
 import { readPayloads } from "../queue/read-payloads.js";
 import type { PayloadAllowance } from "./payload-allowance.js";
@@ -32,6 +32,24 @@ export interface JobPage {
   hasNextPage: boolean;
   hasPreviousPage: boolean;
 }
+
+/** A job's place in a list. */
+export const JOB_PLACE: CursorCodec<Pick<Job, "priority" | "createdAt" | "id">> = {
+  kind: "page",
+  bytes: 28,
+  encode({ priority, createdAt, id }) {
+    const payload = Buffer.alloc(28);
+    payload.writeInt32BE(priority, 0);
+    payload.writeBigInt64BE(BigInt(createdAt.getTime()), 4);
+    uuidToBytes(id).copy(payload, 12);
+    return payload;
+  },
+  decode: (payload) => ({
+    priority: payload.readInt32BE(0),
+    createdAt: new Date(Number(payload.readBigInt64BE(4))),
+    id: uuidFromBytes(payload.subarray(12)),
+  }),
+};
 
 const MAX_PAGE_SIZE = 200;
 const DEFAULT_PAGE_SIZE = 50;
@@ -72,7 +90,7 @@ export async function readJobPage(
     [page.before, ">"],
   ] as const) {
     if (cursor == null) continue;
-    const { priority, createdAt, id } = cursors.readJob(tenantId, cursor);
+    const { priority, createdAt, id } = cursors.open(JOB_PLACE, tenantId, cursor);
     query.andWhere(`(priority, created_at, id) ${operator} (?, ?, ?)`, [priority, createdAt.toISOString(), id]);
   }
   const rows = (await query.execute("all")) as unknown as ReadJob[];

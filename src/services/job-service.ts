@@ -6,7 +6,6 @@ import type { Hints } from "../database/hints.js";
 import { AtlasError, invalidInput } from "../errors.js";
 import type { Logger } from "../log.js";
 import type { Cursors } from "./cursors.js";
-import { startOf } from "../feed/position.js";
 import { cancel } from "../queue/cancel.js";
 import { deleteJob } from "../queue/delete.js";
 import { enqueue, isKeyTaken, type NewJob } from "../queue/enqueue.js";
@@ -18,7 +17,16 @@ import { createAudit } from "./audit.js";
 import { Pace } from "../limits/pace.js";
 import { type CreateJobInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
-import { countJobs, type JobFilter, type JobPage, type PageInput, readJobPage, readJobs } from "./job-page.js";
+import { eventCursorOf } from "./event-place.js";
+import {
+  countJobs,
+  JOB_PLACE,
+  type JobFilter,
+  type JobPage,
+  type PageInput,
+  readJobPage,
+  readJobs,
+} from "./job-page.js";
 import { PayloadAllowance } from "./payload-allowance.js";
 import { DAILY_JOBS, type DailyJobs, dailyJobsOf } from "./seats.js";
 import { TenantLoader } from "./tenant-loader.js";
@@ -102,7 +110,7 @@ export class JobService {
 
   /** The cursor of a job's place in a list. */
   pageCursor(viewer: Viewer, job: Job): string {
-    return this.cursors.ofJob(viewer.tenantId, job);
+    return this.cursors.seal(JOB_PLACE, viewer.tenantId, job);
   }
 
   async count(viewer: Viewer, filter: JobFilter | null): Promise<number> {
@@ -125,7 +133,7 @@ export class JobService {
   async get(viewer: Viewer, id: string, payload = true): Promise<Changed<Job>> {
     const { job, head } = await this.look(viewer, id, payload);
     if (job === null) throw notFound(id);
-    return { value: job, eventCursor: this.cursors.ofEvent(viewer.tenantId, startOf(head, job.position)) };
+    return { value: job, eventCursor: eventCursorOf(this.cursors, viewer.tenantId, { head }, [job]) };
   }
 
   /**
@@ -339,13 +347,8 @@ export class JobService {
     return this.database.transaction(sessionOf(viewer), work);
   }
 
-  /**
-   * The place of the transaction's start: whatever its snapshot did not have comes after it.
-   * @param shown what goes with the cursor; it may be ahead of that place.
-   */
-  private eventCursor(viewer: Viewer, tx: Transaction, shown: readonly { position: bigint }[]): string {
-    const seen = shown.reduce((last, { position }) => (position > last ? position : last), 0n);
-    return this.cursors.ofEvent(viewer.tenantId, startOf(tx.head, seen));
+  private eventCursor({ tenantId }: Viewer, tx: Transaction, shown: readonly { position: bigint }[]): string {
+    return eventCursorOf(this.cursors, tenantId, tx, shown);
   }
 }
 

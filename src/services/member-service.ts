@@ -1,8 +1,9 @@
 import { sessionOf, type Viewer } from "../auth/viewer.js";
+import { uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import type { Database } from "../database/database.js";
 import { type MemberRole, type SeatType, TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
 import { AtlasError } from "../errors.js";
-import type { Cursors } from "./cursors.js";
+import type { CursorCodec, Cursors } from "./cursors.js";
 import { readUsages } from "../queue/usage.js";
 import { pageSize } from "./job-page.js";
 import { dailyJobsOf, type DailyJobs } from "./seats.js";
@@ -28,6 +29,14 @@ export interface MemberPage {
   hasPreviousPage: boolean;
 }
 
+/** A member's place among the tenant's: their id. */
+export const MEMBER_PLACE: CursorCodec<string> = {
+  kind: "member",
+  bytes: 16,
+  encode: uuidToBytes,
+  decode: uuidFromBytes,
+};
+
 /** What an owner sees of the tenant's members. */
 export class MemberService {
   constructor(
@@ -48,7 +57,7 @@ export class MemberService {
     }
     const size = pageSize(first);
     const { tenantId } = viewer;
-    const afterId = after == null ? null : this.cursors.readMember(tenantId, after);
+    const afterId = after == null ? null : this.cursors.open(MEMBER_PLACE, tenantId, after);
     return this.database.transaction(sessionOf(viewer), async (tx) => {
       const rows = await tx.em
         .qb(TenantMemberEntity)
@@ -64,7 +73,7 @@ export class MemberService {
         seatType: member.seat,
         createdAt: new Date(member.createdAt),
         dailyJobs: dailyJobsOf(member.seat, usage),
-        cursor: this.cursors.ofMember(tenantId, member.userId),
+        cursor: this.cursors.seal(MEMBER_PLACE, tenantId, member.userId),
       }));
       return { members, hasNextPage: rows.length > size, hasPreviousPage: after != null };
     });

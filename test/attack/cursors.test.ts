@@ -1,6 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { readCursorKey } from "../../src/database/installation.js";
 import { Cursors } from "../../src/services/cursors.js";
+import { EVENT_PLACE } from "../../src/services/event-place.js";
+import { JOB_EVENT_PLACE } from "../../src/services/event-service.js";
+import { JOB_PLACE } from "../../src/services/job-page.js";
+import { MEMBER_PLACE } from "../../src/services/member-service.js";
 import { startApi, type TestApi } from "../support/api.js";
 import { ask, send } from "../support/graphql.js";
 import { exchange } from "./exchange.js";
@@ -81,10 +85,10 @@ describe("cursors", () => {
     const jobId = randomUUID();
     const job = { priority: 0, createdAt: new Date(), id: jobId };
     const made: ((tenantId: string) => string)[] = [
-      (tenantId) => cursors.ofEvent(tenantId, { position: 900n, id: 70n }),
-      (tenantId) => cursors.ofJob(tenantId, job),
-      (tenantId) => cursors.ofMember(tenantId, jobId),
-      (tenantId) => cursors.ofVersion(tenantId, jobId, 3),
+      (tenantId) => cursors.seal(EVENT_PLACE, tenantId, { position: 900n, id: 70n }),
+      (tenantId) => cursors.seal(JOB_PLACE, tenantId, job),
+      (tenantId) => cursors.seal(MEMBER_PLACE, tenantId, jobId),
+      (tenantId) => cursors.seal(JOB_EVENT_PLACE, tenantId, { jobId, version: 3 }),
     ];
     for (const make of made) {
       expect(make(one)).toBe(make(one));
@@ -98,7 +102,7 @@ describe("cursors", () => {
     const page = await ask<{ edges: { cursor: string }[] }>(api, world.attacker.member, "{ jobEvents { edges { cursor } } }"); // prettier-ignore
     expect(page.edges.length).toBeGreaterThan(10);
     for (const { cursor } of page.edges) {
-      const { position, id } = cursors.readEvent(world.attacker.member.tenantId, cursor);
+      const { position, id } = cursors.open(EVENT_PLACE, world.attacker.member.tenantId, cursor);
       const bytes = Buffer.from(cursor, "base64url");
       for (const told of [position, id]) {
         const plain = Buffer.alloc(8);

@@ -1,6 +1,10 @@
 import type { GraphQLSchema } from "graphql";
 import { readCursorKey } from "../../src/database/installation.js";
 import { Cursors } from "../../src/services/cursors.js";
+import { EVENT_PLACE } from "../../src/services/event-place.js";
+import { JOB_EVENT_PLACE } from "../../src/services/event-service.js";
+import { JOB_PLACE } from "../../src/services/job-page.js";
+import { MEMBER_PLACE } from "../../src/services/member-service.js";
 import type { TestApi } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { leavesOf } from "./documents.js";
@@ -22,14 +26,13 @@ export async function createJudge(api: TestApi, schema: GraphQLSchema, asker: Te
   const seen = new Set<string>();
   const opens = (cursor: string, jobIds: readonly string[]): boolean =>
     [
-      () => cursors.readEvent(tenantId, cursor),
-      () => cursors.readJob(tenantId, cursor),
-      () => cursors.readMember(tenantId, cursor),
-      ...jobIds.map((id) => () => cursors.readVersion(tenantId, id, cursor)),
+      () => cursors.open(EVENT_PLACE, tenantId, cursor),
+      () => cursors.open(JOB_PLACE, tenantId, cursor),
+      () => cursors.open(MEMBER_PLACE, tenantId, cursor),
+      () => jobIds.includes(cursors.open(JOB_EVENT_PLACE, tenantId, cursor).jobId),
     ].some((open) => {
       try {
-        open();
-        return true;
+        return open() !== false;
       } catch {
         return false;
       }

@@ -6,6 +6,7 @@ import {
   type JobStatusChange,
 } from "../../dist/client/index.js";
 import type { Cursors } from "../../dist/services/cursors.js";
+import { EVENT_PLACE } from "../../dist/services/event-place.js";
 import type { Position } from "../../dist/feed/position.js";
 
 /** What a watcher saw after one list, until its cursor had expired or the run was over. */
@@ -83,7 +84,7 @@ export async function startWatcher({
   const take = ({ cursor, ...change }: JobStatusChange): void => {
     const { jobId, version } = change;
     const [previousStatus, to] = [lower(change.previousStatus), lower(change.status)];
-    const place = cursors.readEvent(tenantId, cursor);
+    const place = cursors.open(EVENT_PLACE, tenantId, cursor);
     watcher.legs.at(-1)?.seen.push({ ...place, jobId, version, previousStatus, status: to });
     if ((watcher.rows?.get(jobId)?.version ?? 0) < version) watcher.rows?.set(jobId, { version, status: to });
   };
@@ -92,7 +93,7 @@ export async function startWatcher({
     const startedAt = Date.now();
     watcher.rows?.clear();
     const after = await listAll(client, watcher.rows);
-    watcher.legs.push({ start: cursors.readEvent(tenantId, after), startedAt, seen: [], expired: false });
+    watcher.legs.push({ start: cursors.open(EVENT_PLACE, tenantId, after), startedAt, seen: [], expired: false });
     return after;
   };
   const watch = async (after: string): Promise<void> => {

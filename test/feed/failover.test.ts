@@ -3,6 +3,7 @@ import { Database } from "../../src/database/database.js";
 import { readCursorKey } from "../../src/database/installation.js";
 import { migrate } from "../../src/database/migrate.js";
 import { Cursors } from "../../src/services/cursors.js";
+import { EVENT_PLACE } from "../../src/services/event-place.js";
 import { markComplete } from "../../src/queue/mark-complete.js";
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import { type Cluster, createCluster } from "../support/cluster.js";
@@ -210,7 +211,7 @@ describe("a failover to a replica that has lost the last changes", () => {
 
 it("expires a cursor ahead of the log, whatever has shortened it", async () => {
   const cursors = new Cursors(await readCursorKey(database));
-  const ahead = cursors.ofEvent(member.tenantId, { position: 1_000_000_000n, id: 1n });
+  const ahead = cursors.seal(EVENT_PLACE, member.tenantId, { position: 1_000_000_000n, id: 1n });
   const older = await listCursor();
   const { code, headCursor } = await refusalOf(ahead);
   expect(code).toBe("CURSOR_EXPIRED");
