@@ -33,7 +33,7 @@ export async function prepareDemo({ database, services, authenticator, rules, ur
   if (rules.key.kind !== "secret") return "";
   const token = issueToken(rules, DEMO.userId, TOKEN_SECONDS);
   const viewer = await authenticator.authenticate({ authorization: `Bearer ${token}`, tenantIds: [DEMO.tenantId] });
-  const { eventCursor } = await services.jobs.list(viewer, { first: 1 }, null);
+  const { eventCursor } = await services.jobs.listSummaries(viewer, { first: 1 });
   return lines(url, token, eventCursor);
 }
 

@@ -1,6 +1,6 @@
 import { withDoubles } from "../bounds/exact-json.js";
 import type { Transaction } from "../database/database.js";
-import { type Job, type JobRow, toJob } from "./job.js";
+import { type ClaimedJob, type ClaimedJobRow, toClaimedJob } from "./job.js";
 
 /** What a job type's module names for jobs whose creator named nothing; null: the default. */
 export interface TypeSettings {
@@ -22,15 +22,15 @@ export async function claim(
     /** By job type; a type that is missing names nothing. */
     settings?: Readonly<Record<string, TypeSettings>>;
   },
-): Promise<Job[]> {
+): Promise<ClaimedJob[]> {
   const { workerId, jobTypes, limit, settings = {} } = worker;
-  const rows = await tx.query<JobRow>(CLAIM, [jobTypes, limit, workerId, JSON.stringify(settings)]);
-  return rows.map((row) => toJob({ ...row, ...forHandler(row) }));
+  const rows = await tx.query<ClaimedJobRow>(CLAIM, [jobTypes, limit, workerId, JSON.stringify(settings)]);
+  return rows.map((row) => toClaimedJob({ ...row, ...forHandler(row) }));
 }
 
 /** Handlers calculate: a number of more digits than a double, which SQL alone can have written, is the nearest to them. */
-function forHandler({ input, checkpoint }: JobRow): Pick<JobRow, "input" | "checkpoint"> {
-  return { input: withDoubles(input) as JobRow["input"], checkpoint: withDoubles(checkpoint) };
+function forHandler({ input, checkpoint }: ClaimedJobRow): Pick<ClaimedJobRow, "input" | "checkpoint"> {
+  return { input: withDoubles(input) as ClaimedJobRow["input"], checkpoint: withDoubles(checkpoint) };
 }
 
 // One bounded index scan per type, then merged: a scan over all types would have to sort the whole backlog. The CTE

@@ -12,33 +12,24 @@ export interface JobError {
   occurredAt: Date;
 }
 
-/** A job as it stands. Instants are the database's, to the millisecond. */
-export interface Job {
+/** A job as it stands, without what may be large. Instants are the database's, to the millisecond. */
+export interface JobSummary {
   id: string;
   tenantId: string;
   jobType: string;
   status: JobStatus;
   /** Higher first. */
   priority: number;
-  input: Record<string, unknown>;
-  /** What the handler returned; null until the job is completed. */
-  output: unknown;
   /** The last failed attempt's; kept while it is retried, null once completed. */
   error: JobError | null;
   /** Attempts begun; 0 before the first. */
   attempt: number;
   maxAttempts: number;
-  /** Its creator named no attempts: they are its type's. */
-  maxAttemptsByType: boolean;
   /** Not before this instant. */
   runAt: Date;
   /** As its creator named it; null: the type's own, or the worker's default. */
   timeoutMs: number | null;
-  /** The latest attempt's timeout, its creator's or its type's; null: the worker's default. */
-  attemptTimeoutMs: number | null;
   cancelRequestedAt: Date | null;
-  /** What the handler kept for its next attempt; null: nothing. */
-  checkpoint: unknown;
   /** The worker that runs it; null unless running. */
   workerId: string | null;
   /** The user who created it; null: created in the database. */
@@ -54,33 +45,61 @@ export interface Job {
   updatedAt: Date;
 }
 
-/** A row of `jobs` as the driver returns it. */
-export interface JobRow {
-  id: string;
-  tenant_id: string;
-  job_type: string;
-  status: JobStatus;
-  priority: number;
+/** A job with what it was given and what it returned. */
+export interface Job extends JobSummary {
   input: Record<string, unknown>;
+  /** What the handler returned; null until the job is completed. */
   output: unknown;
-  error: StoredError | null;
-  attempt: number;
-  max_attempts: number;
-  max_attempts_by_type: boolean;
-  run_at: string;
-  timeout_ms: number | null;
-  attempt_timeout_ms: number | null;
-  cancel_requested_at: string | null;
-  checkpoint: unknown;
-  worker_id: string | null;
-  created_by: string | null;
-  version: number;
-  position: string;
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
-  updated_at: string;
 }
+
+/** A job as a worker claims it, with what only workers need. */
+export interface ClaimedJob extends Job {
+  /** Its creator named no attempts: they are its type's. */
+  maxAttemptsByType: boolean;
+  /** This attempt's timeout, its creator's or its type's; null: the worker's default. */
+  attemptTimeoutMs: number | null;
+  /** What the handler kept for its next attempt; null: nothing. */
+  checkpoint: unknown;
+}
+
+/** The fields of a summary, by which the ORM selects their columns. The type makes it an error to leave one out. */
+const SUMMARY_FIELDS: Record<keyof JobSummary, true> = {
+  id: true,
+  tenantId: true,
+  jobType: true,
+  status: true,
+  priority: true,
+  error: true,
+  attempt: true,
+  maxAttempts: true,
+  runAt: true,
+  timeoutMs: true,
+  cancelRequestedAt: true,
+  workerId: true,
+  createdBy: true,
+  version: true,
+  position: true,
+  createdAt: true,
+  startedAt: true,
+  finishedAt: true,
+  updatedAt: true,
+};
+export const JOB_SUMMARY_FIELDS = Object.keys(SUMMARY_FIELDS) as (keyof JobSummary)[];
+
+/** A name as a column has it: `job_type` for `jobType`. */
+type Column<Field extends string> = Field extends `${infer First}${infer Rest}`
+  ? `${First extends Lowercase<First> ? First : `_${Lowercase<First>}`}${Column<Rest>}`
+  : Field;
+
+/** A value as the driver returns it: instants and big integers are text. */
+type Stored<Value> = Value extends Date | bigint ? string : Value extends JobError ? StoredError : Value;
+
+/** The columns of these fields as the driver returns them. */
+type RowOf<Fields> = { [Field in keyof Fields & string as Column<Field>]: Stored<Fields[Field]> };
+
+export type JobSummaryRow = RowOf<JobSummary>;
+export type JobRow = RowOf<Job>;
+export type ClaimedJobRow = RowOf<ClaimedJob>;
 
 /** A `JobError` as its jsonb column holds it. */
 export interface StoredError {
@@ -92,24 +111,19 @@ export interface StoredError {
   stack?: string;
 }
 
-export function toJob(row: JobRow): Job {
+export function toJobSummary(row: JobSummaryRow): JobSummary {
   return {
     id: row.id,
     tenantId: row.tenant_id,
     jobType: row.job_type,
     status: row.status,
     priority: row.priority,
-    input: row.input,
-    output: row.output,
     error: toJobError(row.error),
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
-    maxAttemptsByType: row.max_attempts_by_type,
     runAt: new Date(row.run_at),
     timeoutMs: row.timeout_ms,
-    attemptTimeoutMs: row.attempt_timeout_ms,
     cancelRequestedAt: toInstant(row.cancel_requested_at),
-    checkpoint: row.checkpoint,
     workerId: row.worker_id,
     createdBy: row.created_by,
     version: row.version,
@@ -118,6 +132,19 @@ export function toJob(row: JobRow): Job {
     startedAt: toInstant(row.started_at),
     finishedAt: toInstant(row.finished_at),
     updatedAt: new Date(row.updated_at),
+  };
+}
+
+export function toJob(row: JobRow): Job {
+  return { ...toJobSummary(row), input: row.input, output: row.output };
+}
+
+export function toClaimedJob(row: ClaimedJobRow): ClaimedJob {
+  return {
+    ...toJob(row),
+    maxAttemptsByType: row.max_attempts_by_type,
+    attemptTimeoutMs: row.attempt_timeout_ms,
+    checkpoint: row.checkpoint,
   };
 }
 

@@ -69,7 +69,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
       checkQuery(request, ["wait"]);
       const [id, waitMs] = [jobId(request), waitMsOf(request)];
       if (waitMs > 0) {
-        const { value, eventCursor } = await jobs.get(viewerOf(response), id, false);
+        const { value, eventCursor } = await jobs.getSummary(viewerOf(response), id);
         const seen = { id, eventCursor };
         if (!isOver(value.status) && !(await waitForEnd(options, { request, response }, seen, waitMs))) return;
       }

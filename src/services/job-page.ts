@@ -5,7 +5,14 @@ import { JobCountEntity } from "../database/entities/job-count.entity.js";
 import type { Transaction } from "../database/database.js";
 import { type ErrorDetail, invalidInput } from "../errors.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
-import { type Job, type JobStatus, type StoredError, toJobError } from "../queue/job.js";
+import {
+  type Job,
+  JOB_SUMMARY_FIELDS,
+  type JobStatus,
+  type JobSummary,
+  type JobSummaryRow,
+  toJobSummary,
+} from "../queue/job.js";
 import { readPayloads } from "../queue/read-payloads.js";
 import type { PayloadAllowance } from "./payload-allowance.js";
 import { instantFault } from "../bounds/instants.js";
@@ -27,8 +34,9 @@ export interface PageInput {
   before?: string | null | undefined;
 }
 
-export interface JobPage {
-  jobs: Job[];
+/** Jobs without their payloads, or with them. */
+export interface JobPage<Shown extends JobSummary> {
+  jobs: Shown[];
   hasNextPage: boolean;
   hasPreviousPage: boolean;
 }
@@ -54,34 +62,35 @@ export const JOB_PLACE: CursorCodec<Pick<Job, "priority" | "createdAt" | "id">> 
 const MAX_PAGE_SIZE = 200;
 const DEFAULT_PAGE_SIZE = 50;
 const MAX_FILTER_VALUES = 100;
+/** The query builder's rows as those of the queue's statements, so that one mapper reads both. */
+const AS_THE_DRIVER_GIVES = false;
 
-/** What a job shows of itself, but for its payload; `checkpoint`, which may be large, is the worker's own. */
-const JOB_FIELDS = [
-  "id", "tenantId", "jobType", "status", "priority", "error", "attempt", "maxAttempts", "runAt",
-  "timeoutMs", "cancelRequestedAt", "workerId", "createdBy", "version", "position", "createdAt", "startedAt", "finishedAt",
-  "updatedAt",
-] as const; // prettier-ignore
+/** Reads a page's jobs on, in the page's order. @returns them, and whether some are missing because they may not be read. */
+type ReadOn<Shown extends JobSummary> = (jobs: JobSummary[]) => Promise<{ jobs: Shown[]; cut: boolean }>;
+
+/** Leaves a page's jobs without their payloads. */
+export const asSummaries: ReadOn<JobSummary> = (jobs) => Promise.resolve({ jobs, cut: false });
 
 /**
  * Reads a page of a tenant's jobs: priority descending, then newest, then id, so that jobs which share a millisecond are
  * neither skipped nor repeated.
- * @param payloads null: the jobs have neither input nor output. A page that would have too much is shorter than asked.
+ * @param readOn where it leaves some out, the page is shorter than asked.
  * @throws AtlasError `invalid_input`, `invalid_cursor`
  */
-export async function readJobPage(
+export async function readJobPage<Shown extends JobSummary>(
   tx: Transaction,
   cursors: Cursors,
   tenantId: string,
   page: PageInput,
-  payloads: PayloadAllowance | null,
-): Promise<JobPage> {
+  readOn: ReadOn<Shown>,
+): Promise<JobPage<Shown>> {
   checkPage(page);
   const backward = page.last != null;
   const size = page.last ?? page.first ?? DEFAULT_PAGE_SIZE;
   const direction = backward ? "asc" : "desc";
   const query = tx.em
     .qb(JobEntity)
-    .select(JOB_FIELDS)
+    .select(JOB_SUMMARY_FIELDS)
     .where(jobsWhere(tenantId, page.filter))
     .orderBy({ priority: direction, createdAt: direction, id: direction })
     .limit(size + 1);
@@ -93,45 +102,36 @@ export async function readJobPage(
     const { priority, createdAt, id } = cursors.open(JOB_PLACE, tenantId, cursor);
     query.andWhere(`(priority, created_at, id) ${operator} (?, ?, ?)`, [priority, createdAt.toISOString(), id]);
   }
-  const rows = (await query.execute("all")) as unknown as ReadJob[];
-  const asked = rows.slice(0, size).map(toJobView);
-  const { jobs, cut } = await withPayloads(tx, tenantId, asked, payloads);
+  const rows = await query.execute<JobSummaryRow[]>("all", AS_THE_DRIVER_GIVES);
+  const { jobs, cut } = await readOn(rows.slice(0, size).map(toJobSummary));
   const more = rows.length > size || cut;
   return backward
     ? { jobs: jobs.toReversed(), hasPreviousPage: more, hasNextPage: page.before != null }
     : { jobs, hasNextPage: more, hasPreviousPage: page.after != null };
 }
 
-/**
- * The tenant's jobs with these ids, in any order; with their payloads, as far as these are allowed.
- * @returns them, and whether some are missing because their payloads are not allowed any more.
- */
-export async function readJobs(
-  tx: Transaction,
-  tenantId: string,
-  ids: readonly string[],
-  payloads: PayloadAllowance | null,
-): Promise<{ jobs: Job[]; cut: boolean }> {
+/** The tenant's jobs with these ids, in any order. */
+export async function readJobs(tx: Transaction, tenantId: string, ids: readonly string[]): Promise<JobSummary[]> {
   const rows = await tx.em
     .qb(JobEntity)
-    .select(JOB_FIELDS)
+    .select(JOB_SUMMARY_FIELDS)
     .where({ tenantId, id: { $in: [...ids] } })
-    .execute("all");
-  const jobs = (rows as unknown as ReadJob[]).map(toJobView);
-  return withPayloads(tx, tenantId, jobs, payloads);
+    .execute<JobSummaryRow[]>("all", AS_THE_DRIVER_GIVES);
+  return rows.map(toJobSummary);
 }
 
 /**
  * Adds what jobs were given and have returned, for as many as are allowed; at least one, so that every page moves on. Jobs
  * that are deleted meanwhile are left out.
+ * @returns them, and whether some are missing because their payloads are not allowed any more.
  */
-async function withPayloads(
+export async function addPayloads(
   tx: Transaction,
   tenantId: string,
-  jobs: Job[],
-  allowance: PayloadAllowance | null,
+  jobs: readonly JobSummary[],
+  allowance: PayloadAllowance,
 ): Promise<{ jobs: Job[]; cut: boolean }> {
-  if (allowance === null || jobs.length === 0) return { jobs, cut: false };
+  if (jobs.length === 0) return { jobs: [], cut: false };
   const ids = jobs.map(({ id }) => id);
   const { payloads, spent } = await allowance.spend((maxBytes) => readPayloads(tx, tenantId, ids, maxBytes));
   const byId = new Map(payloads.map((payload) => [payload.id, payload]));
@@ -221,11 +221,4 @@ export function checkFilter(
     if (message !== null) details.push({ path: `filter.${path}`, message });
   }
   if (details.length > 0) throw invalidInput(details);
-}
-
-/** As the ORM's query builder gives it: big integers are text. */
-type ReadJob = Omit<Job, "position" | "error"> & { position: string; error: StoredError | null };
-
-function toJobView(row: ReadJob): Job {
-  return { ...row, error: toJobError(row.error), position: BigInt(row.position) };
 }

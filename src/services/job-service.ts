@@ -10,7 +10,7 @@ import { cancel } from "../queue/cancel.js";
 import { deleteJob } from "../queue/delete.js";
 import { enqueue, isKeyTaken, type NewJob } from "../queue/enqueue.js";
 import { findReplays, type Replay } from "../queue/find-replays.js";
-import type { Job } from "../queue/job.js";
+import type { Job, JobSummary } from "../queue/job.js";
 import { retry } from "../queue/retry.js";
 import { readUsage } from "../queue/usage.js";
 import { createAudit } from "./audit.js";
@@ -19,6 +19,8 @@ import { type CreateJobInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
 import { eventCursorOf } from "./event-place.js";
 import {
+  addPayloads,
+  asSummaries,
   countJobs,
   JOB_PLACE,
   type JobFilter,
@@ -32,7 +34,7 @@ import { DAILY_JOBS, type DailyJobs, dailyJobsOf } from "./seats.js";
 import { TenantLoader } from "./tenant-loader.js";
 
 /** A page and the place in the events that it shows. */
-export interface ListedJobs extends JobPage {
+export interface ListedJobs<Shown extends JobSummary> extends JobPage<Shown> {
   /** Subscribe after this cursor, and no change since this page is missed. */
   eventCursor: string;
 }
@@ -63,16 +65,16 @@ interface JobKey {
   id: string;
 }
 
-interface FoundJob {
-  job: Job | null;
+interface FoundJob<Shown extends JobSummary> {
+  job: Shown | null;
   /** Of the transaction that looked. */
   head: bigint;
 }
 
 /** What a member can do with their tenant's jobs; the same on every surface. Each method acts for one viewer. */
 export class JobService {
-  private readonly briefly: TenantLoader<JobKey, FoundJob>;
-  private readonly wholly: TenantLoader<JobKey, FoundJob>;
+  private readonly withoutPayload: TenantLoader<JobKey, FoundJob<JobSummary>>;
+  private readonly withPayload: TenantLoader<JobKey, FoundJob<Job>>;
   private readonly audit;
   private readonly pace = new Pace();
 
@@ -84,21 +86,33 @@ export class JobService {
     log: Logger,
   ) {
     this.audit = createAudit(log);
-    this.briefly = this.loader({ maxBatchSize: MAX_BATCH }, () => null);
-    this.wholly = this.loader({ maxBatchSize: MAX_PAYLOADS, payloads: this.pace }, (tenantId) =>
-      this.payloadAllowance({ tenantId }, Number.MAX_SAFE_INTEGER),
-    );
+    this.withoutPayload = this.loader({ maxBatchSize: MAX_BATCH }, readJobs);
+    this.withPayload = this.loader({ maxBatchSize: MAX_PAYLOADS, payloads: this.pace }, async (tx, tenantId, ids) => {
+      const allowance = this.payloadAllowance({ tenantId }, Number.MAX_SAFE_INTEGER);
+      return (await addPayloads(tx, tenantId, await readJobs(tx, tenantId, ids), allowance)).jobs;
+    });
   }
 
   /**
    * A page of the tenant's jobs.
-   * @param payloads how much input and output the page may have: it is cut where that ends. null: it has none.
+   * @param payloads how much input and output the page may have: it is cut where that ends.
    * @throws AtlasError `invalid_input`, `invalid_cursor`, `unavailable`
    */
-  async list(viewer: Viewer, page: PageInput, payloads: PayloadAllowance | null): Promise<ListedJobs> {
-    await payloads?.turn();
-    return this.database.transaction({ ...sessionOf(viewer), payloads: payloads !== null }, async (tx) => {
-      const found = await readJobPage(tx, this.cursors, viewer.tenantId, page, payloads);
+  async list(viewer: Viewer, page: PageInput, payloads: PayloadAllowance): Promise<ListedJobs<Job>> {
+    await payloads.turn();
+    return this.database.transaction({ ...sessionOf(viewer), payloads: true }, async (tx) => {
+      const { tenantId } = viewer;
+      const found = await readJobPage(tx, this.cursors, tenantId, page, (jobs) =>
+        addPayloads(tx, tenantId, jobs, payloads),
+      );
+      return { ...found, eventCursor: this.eventCursor(viewer, tx, found.jobs) };
+    });
+  }
+
+  /** As `list`, without the jobs' payloads. */
+  async listSummaries(viewer: Viewer, page: PageInput): Promise<ListedJobs<JobSummary>> {
+    return this.act(viewer, async (tx) => {
+      const found = await readJobPage(tx, this.cursors, viewer.tenantId, page, asSummaries);
       return { ...found, eventCursor: this.eventCursor(viewer, tx, found.jobs) };
     });
   }
@@ -109,7 +123,7 @@ export class JobService {
   }
 
   /** The cursor of a job's place in a list. */
-  pageCursor(viewer: Viewer, job: Job): string {
+  pageCursor(viewer: Viewer, job: JobSummary): string {
     return this.cursors.seal(JOB_PLACE, viewer.tenantId, job);
   }
 
@@ -118,22 +132,26 @@ export class JobService {
   }
 
   /**
-   * @param payload whether its input and output are wanted; they are left out otherwise.
    * @returns null for an unknown job, and for another tenant's.
    * @throws AtlasError `invalid_input` for an id that is no UUID
    */
-  async find(viewer: Viewer, id: string, payload = true): Promise<Job | null> {
-    return (await this.look(viewer, id, payload)).job;
+  async find(viewer: Viewer, id: string): Promise<Job | null> {
+    return (await this.withPayload.load(jobKey(viewer, id))).job;
   }
 
-  /**
-   * @param payload as for `find`.
-   * @throws AtlasError `job_not_found`, `invalid_input`
-   */
-  async get(viewer: Viewer, id: string, payload = true): Promise<Changed<Job>> {
-    const { job, head } = await this.look(viewer, id, payload);
-    if (job === null) throw notFound(id);
-    return { value: job, eventCursor: eventCursorOf(this.cursors, viewer.tenantId, { head }, [job]) };
+  /** As `find`, without the job's payload. */
+  async findSummary(viewer: Viewer, id: string): Promise<JobSummary | null> {
+    return (await this.withoutPayload.load(jobKey(viewer, id))).job;
+  }
+
+  /** @throws AtlasError `job_not_found`, `invalid_input` */
+  async get(viewer: Viewer, id: string): Promise<Changed<Job>> {
+    return this.known(viewer, id, await this.withPayload.load(jobKey(viewer, id)));
+  }
+
+  /** As `get`, without the job's payload. */
+  async getSummary(viewer: Viewer, id: string): Promise<Changed<JobSummary>> {
+    return this.known(viewer, id, await this.withoutPayload.load(jobKey(viewer, id)));
   }
 
   /**
@@ -151,7 +169,7 @@ export class JobService {
     path: readonly (string | number)[],
     onAllowance: OnAllowance,
     payloads: PayloadAllowance | null = null,
-  ): Promise<Created<Job>> {
+  ): Promise<Created<JobSummary>> {
     mayChange(viewer);
     const { value, ...created } = await this.admit(viewer, [parseCreateJob(raw, path)], onAllowance, payloads);
     const [job] = value;
@@ -169,7 +187,7 @@ export class JobService {
     path: readonly (string | number)[],
     onAllowance: OnAllowance,
     payloads: PayloadAllowance | null = null,
-  ): Promise<Created<Job[]>> {
+  ): Promise<Created<JobSummary[]>> {
     mayChange(viewer);
     if (raw.length < 1 || raw.length > MAX_CREATES) {
       throw invalidInput([{ path: path.join("."), message: `must be 1–${MAX_CREATES} jobs, got ${raw.length}` }]);
@@ -227,7 +245,7 @@ export class JobService {
     inputs: readonly CreateJobInput[],
     onAllowance: OnAllowance,
     payloads: PayloadAllowance | null,
-  ): Promise<Created<Job[]>> {
+  ): Promise<Created<JobSummary[]>> {
     const jobs = inputs.map((input) => ({ id: randomUUID(), ...input }));
     if (jobs.some(({ idempotencyKey }) => idempotencyKey !== null)) await payloads?.turn();
     const replay = await this.replay(viewer, jobs, payloads);
@@ -252,7 +270,7 @@ export class JobService {
     viewer: Viewer,
     jobs: readonly NewJob[],
     payloads: PayloadAllowance | null,
-  ): Promise<Created<Job[]> | null> {
+  ): Promise<Created<JobSummary[]> | null> {
     if (jobs.some(({ idempotencyKey }) => idempotencyKey === null)) return null;
     return this.act(viewer, async (tx) => {
       const replays = await findReplays(tx, viewer.tenantId, jobs);
@@ -272,7 +290,7 @@ export class JobService {
     viewer: Viewer,
     jobs: readonly NewJob[],
     payloads: PayloadAllowance | null,
-  ): Promise<Created<Job[]>> {
+  ): Promise<Created<JobSummary[]>> {
     const dailyLimit = DAILY_JOBS[viewer.seatType];
     const { madeIds, ...created } = await this.act(viewer, async (tx) => {
       const replays = await findReplays(tx, viewer.tenantId, jobs);
@@ -320,25 +338,28 @@ export class JobService {
     });
   }
 
-  private async present(tx: Transaction, viewer: Viewer, id: string): Promise<Job> {
-    const [job] = (await readJobs(tx, viewer.tenantId, [id], null)).jobs;
+  private async present(tx: Transaction, viewer: Viewer, id: string): Promise<JobSummary> {
+    const [job] = await readJobs(tx, viewer.tenantId, [id]);
     if (job === undefined) throw notFound(id);
     return job;
   }
 
-  private async look(viewer: Viewer, id: string, payload: boolean): Promise<FoundJob> {
-    const loader = payload ? this.wholly : this.briefly;
-    return loader.load({ tenantId: viewer.tenantId, id: jobId(id) });
+  private known<Shown extends JobSummary>(
+    { tenantId }: Viewer,
+    id: string,
+    { job, head }: FoundJob<Shown>,
+  ): Changed<Shown> {
+    if (job === null) throw notFound(id);
+    return { value: job, eventCursor: eventCursorOf(this.cursors, tenantId, { head }, [job]) };
   }
 
-  private loader(
+  private loader<Shown extends JobSummary>(
     options: { maxBatchSize: number; payloads?: Pace },
-    allowanceOf: (tenantId: string) => PayloadAllowance | null,
-  ): TenantLoader<JobKey, FoundJob> {
+    read: (tx: Transaction, tenantId: string, ids: readonly string[]) => Promise<Shown[]>,
+  ): TenantLoader<JobKey, FoundJob<Shown>> {
     return new TenantLoader(this.database, { ...options, nameOf: ({ id }) => id }, async (tx, tenantId, keys) => {
       const ids = keys.map(({ id }) => id);
-      const { jobs } = await readJobs(tx, tenantId, ids, allowanceOf(tenantId));
-      const byId = new Map(jobs.map((job) => [job.id, job]));
+      const byId = new Map((await read(tx, tenantId, ids)).map((job) => [job.id, job]));
       return ids.map((id) => ({ job: byId.get(id) ?? null, head: tx.head }));
     });
   }
@@ -358,10 +379,12 @@ async function readReplayed(
   { tenantId }: Viewer,
   replays: ReadonlyMap<string, Replay>,
   payloads: PayloadAllowance | null,
-): Promise<Map<string, Job>> {
+): Promise<Map<string, JobSummary>> {
   if (replays.size === 0) return new Map();
   const ids = [...replays.values()].map(({ id }) => id);
-  const { jobs, cut } = await readJobs(tx, tenantId, ids, payloads);
+  const found = await readJobs(tx, tenantId, ids);
+  const { jobs, cut } =
+    payloads === null ? { jobs: found, cut: false } : await addPayloads(tx, tenantId, found, payloads);
   if (cut) {
     throw new AtlasError(
       "payload_too_large",
@@ -381,6 +404,10 @@ function mayChange(viewer: Viewer): void {
   if (viewer.role === "viewer") {
     throw new AtlasError("tenant_access_denied", "Your role in this tenant is viewer: it reads and subscribes only");
   }
+}
+
+function jobKey({ tenantId }: Viewer, id: string): JobKey {
+  return { tenantId, id: jobId(id) };
 }
 
 function jobId(id: string): string {

@@ -44,7 +44,7 @@ export async function untilFinished(
   const known = new Set(last.map(({ jobId }) => jobId));
   for (const id of open) {
     // A job that waits for longer than events are kept has none.
-    if (!known.has(id) && (await jobs.find(viewer, id, false)) === null) throw notFound(id);
+    if (!known.has(id) && (await jobs.findSummary(viewer, id)) === null) throw notFound(id);
   }
 
   const before = last.filter((change) => isOver(change.status) && comparePositions(change, stream.startsAfter) <= 0);

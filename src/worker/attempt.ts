@@ -1,6 +1,6 @@
 import type { Logger } from "../log.js";
 import type { HeldJob } from "../queue/held-job.js";
-import type { Job } from "../queue/job.js";
+import type { ClaimedJob } from "../queue/job.js";
 import { StopReason } from "./stop-reason.js";
 
 const MAX_CAUSES = 10;
@@ -16,7 +16,7 @@ export class Attempt {
   private known = true;
 
   constructor(
-    readonly job: Job,
+    readonly job: ClaimedJob,
     workerId: string,
     log: Logger,
   ) {

@@ -8,7 +8,7 @@ import {
   RetryError,
   UNKNOWN_JOB_TYPE,
 } from "../handlers/handler.js";
-import type { Job } from "../queue/job.js";
+import type { ClaimedJob } from "../queue/job.js";
 import type { Attempt } from "./attempt.js";
 import { storable } from "./storable.js";
 
@@ -54,7 +54,7 @@ export function contextOf(
 }
 
 /** How often a job may be attempted while it fails in the handler of this type: its own, or one that runs inside it. */
-export function maxAttemptsOf(job: Job, handlers: Handlers, jobType: string): number {
+export function maxAttemptsOf(job: ClaimedJob, handlers: Handlers, jobType: string): number {
   const own = job.maxAttemptsByType ? (handlers.get(jobType)?.maxAttempts ?? 0) : 0;
   return jobType === job.jobType ? job.maxAttempts : Math.max(job.maxAttempts, own);
 }

@@ -5,7 +5,7 @@ import { type Handlers, type JsonObject, UNKNOWN_JOB_TYPE } from "../handlers/ha
 import { checkpoint } from "../queue/checkpoint.js";
 import { complete } from "../queue/complete.js";
 import { fail, type Failure } from "../queue/fail.js";
-import type { Job, JobStatus } from "../queue/job.js";
+import type { ClaimedJob, JobStatus } from "../queue/job.js";
 import { release } from "../queue/release.js";
 import { HANDED_BACK, retryDelayMs } from "../queue/retry-policy.js";
 import type { Attempt } from "./attempt.js";
@@ -157,7 +157,7 @@ export class Executor {
     return status as EndStatus | null;
   }
 
-  private failureOf(job: Job, ending: FailedOutcome): Failure {
+  private failureOf(job: ClaimedJob, ending: FailedOutcome): Failure {
     const { handlers } = this.options;
     const { attempt, jobType } = job;
     const { code, message, stack, retryAfterMs, origin = jobType } = ending;

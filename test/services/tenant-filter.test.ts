@@ -47,7 +47,7 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
     expect(await api.jobs.find(theirs, id)).toMatchObject({ id });
     expect(await api.jobs.find(mine, id)).toBeNull();
     // Its input and output are read by a statement of their own, which would hide the lack of the other's filter.
-    expect(await api.jobs.find(mine, id, false)).toBeNull();
+    expect(await api.jobs.findSummary(mine, id)).toBeNull();
   });
 
   it("gives two tenants that ask in the same turn each its own", async () => {
@@ -60,7 +60,7 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   it("lists none of another tenant's jobs", async () => {
     await create(mine);
     await create(theirs);
-    const { jobs } = await api.jobs.list(mine, { first: 200 }, null);
+    const { jobs } = await api.jobs.listSummaries(mine, { first: 200 });
     expect(new Set(jobs.map(({ tenantId }) => tenantId))).toEqual(new Set([mine.tenantId]));
   });
 
@@ -130,7 +130,7 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   });
 
   it("catches up with none of another tenant's events", async () => {
-    const { eventCursor } = await api.jobs.list(mine, {}, null);
+    const { eventCursor } = await api.jobs.listSummaries(mine, {});
     const [, own] = [await create(theirs), await create(mine)];
     expect((await firstOf(api, mine, eventCursor)).jobId).toBe(own.id);
   });
@@ -145,9 +145,9 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
 
   it("takes no cursor of another tenant's", async () => {
     const their = await create(theirs);
-    const { eventCursor } = await api.jobs.list(theirs, {}, null);
+    const { eventCursor } = await api.jobs.listSummaries(theirs, {});
     const refused = { code: "invalid_cursor" };
-    await expect(api.jobs.list(mine, { after: api.jobs.pageCursor(theirs, their) }, null)).rejects.toMatchObject(
+    await expect(api.jobs.listSummaries(mine, { after: api.jobs.pageCursor(theirs, their) })).rejects.toMatchObject(
       refused,
     );
     await expect(api.events.tenantEvents(mine, { after: eventCursor })).rejects.toMatchObject(refused);

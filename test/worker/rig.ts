@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type Hints, openHints } from "../../src/database/hints.js";
 import type { Handler, RegisteredHandler } from "../../src/handlers/handler.js";
 import { enqueue, type NewJob } from "../../src/queue/enqueue.js";
-import { type Job, type JobRow, toJob } from "../../src/queue/job.js";
+import { type ClaimedJob, type ClaimedJobRow, toClaimedJob } from "../../src/queue/job.js";
 import type { WorkerIntervals } from "../../src/worker/intervals.js";
 import { startWorker, type Worker, type WorkerOptions } from "../../src/worker/worker.js";
 import { registered } from "../handlers/handler-context.js";
@@ -38,10 +38,10 @@ export async function createRig() {
   const rows = <Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
     database.transaction(SYSTEM, (tx) => tx.query<Row>(sql, values));
 
-  const job = async (id: string): Promise<Job> => {
-    const [row] = await rows<JobRow>("select * from jobs where id = $1", [id]);
+  const job = async (id: string): Promise<ClaimedJob> => {
+    const [row] = await rows<ClaimedJobRow>("select * from jobs where id = $1", [id]);
     if (row === undefined) throw new Error(`there is no job ${id}`);
-    return toJob(row);
+    return toClaimedJob(row);
   };
 
   const enqueueAll = async (jobs: (Partial<NewJob> & { jobType: string })[]): Promise<string[]> => {
@@ -98,10 +98,10 @@ export async function createRig() {
     /** Hints that reach nobody else, as in another process with NOTIFY off. */
     otherHints: (): Hints => openHints(null, silent),
     /** Waits until a job fits, and returns it. */
-    jobThat: (id: string, what: string, fits: (job: Job) => boolean): Promise<Job> =>
+    jobThat: (id: string, what: string, fits: (job: ClaimedJob) => boolean): Promise<ClaimedJob> =>
       until(async () => [await job(id)].find(fits), { what: `a job that ${what}` }),
     /** Waits until a job has ended for good. */
-    finished: (id: string): Promise<Job> =>
+    finished: (id: string): Promise<ClaimedJob> =>
       until(async () => [await job(id)].find(({ finishedAt }) => finishedAt !== null), { what: "the job's end" }),
     /** A job's statuses, in order. */
     statuses: async (id: string): Promise<string[]> =>

@@ -3,10 +3,10 @@ import { Arg, Ctx, FieldResolver, Info, Resolver, Root, Subscription } from "typ
 import type { StatusChange } from "../../../services/event-service.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { costOfRow } from "../complexity.js";
-import { selects } from "../selects.js";
+import { selectedJob } from "../selected-job.js";
 import { JobStatusChangeFilterInput } from "../types/inputs.js";
 import { JobStatusChangeType } from "../types/job-status-change.js";
-import { JobType, PAYLOAD } from "../types/job.js";
+import { type JobResult, JobType } from "../types/job.js";
 import { EventCursor } from "../types/scalars.js";
 
 interface Arguments {
@@ -41,7 +41,7 @@ export class JobStatusChangeResolver {
     @Root() change: StatusChange,
     @Ctx() context: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
-  ): Promise<JobType | null> {
-    return context.services.jobs.find(viewerOf(context), change.jobId, selects(info, ...PAYLOAD));
+  ): Promise<JobResult | null> {
+    return selectedJob(context, info, change.jobId);
   }
 }

@@ -1,10 +1,13 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { Arg, Ctx, FieldResolver, ID, Info, Int, Query, Resolver, Root } from "type-graphql";
+import type { JobSummary } from "../../../queue/job.js";
+import type { ListedJobs } from "../../../services/job-service.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { costOfJobs, costOfRow } from "../complexity.js";
+import { selectedJob } from "../selected-job.js";
 import { selects } from "../selects.js";
 import { JobConnectionType } from "../types/job-connection.js";
-import { JobType, PAYLOAD } from "../types/job.js";
+import { type JobResult, JobType, PAYLOAD } from "../types/job.js";
 import { JobFilterInput } from "../types/inputs.js";
 
 /** The queries for jobs. */
@@ -19,8 +22,8 @@ export class JobResolver {
     @Arg("id", () => ID, { description: "A UUID." }) id: string,
     @Ctx() context: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
-  ): Promise<JobType | null> {
-    return context.services.jobs.find(viewerOf(context), id, selects(info, ...PAYLOAD));
+  ): Promise<JobResult | null> {
+    return selectedJob(context, info, id);
   }
 
   @Query(() => JobConnectionType, {
@@ -44,8 +47,12 @@ export class JobResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<JobConnectionType> {
     const viewer = viewerOf(context);
+    const part = { filter, first, after, last, before };
     const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
-    const page = await context.services.jobs.list(viewer, { filter, first, after, last, before }, payloads);
+    const page: ListedJobs<JobSummary> =
+      payloads === null
+        ? await context.services.jobs.listSummaries(viewer, part)
+        : await context.services.jobs.list(viewer, part, payloads);
     const { hasNextPage, hasPreviousPage, eventCursor, jobs: nodes } = page;
     // Made when it is selected: two hundred take longer than to read their jobs.
     const edges = nodes.map((node) => ({

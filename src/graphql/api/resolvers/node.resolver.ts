@@ -4,8 +4,7 @@ import { memberKey } from "../../../auth/authenticator.js";
 import { isUuid } from "../../../bounds/uuid.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { costOfRow } from "../complexity.js";
-import { selects } from "../selects.js";
-import { PAYLOAD } from "../types/job.js";
+import { selectedJob } from "../selected-job.js";
 import { NodeType } from "../types/node.js";
 
 /** The query by which clients with a cache, as Relay, read again what they have. */
@@ -23,6 +22,6 @@ export class NodeResolver {
   ): Promise<object | null> {
     const viewer = viewerOf(context);
     if (id === memberKey(viewer)) return viewer;
-    return isUuid(id) ? context.services.jobs.find(viewer, id, selects(info, ...PAYLOAD)) : null;
+    return isUuid(id) ? selectedJob(context, info, id) : null;
   }
 }

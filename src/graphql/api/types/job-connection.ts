@@ -1,7 +1,7 @@
 import { Field, ObjectType } from "type-graphql";
 import type { JobFilter } from "../../../services/job-page.js";
 import { costOfRow } from "../complexity.js";
-import { JobType } from "./job.js";
+import { type JobResult, JobType } from "./job.js";
 import { EventCursor } from "./scalars.js";
 
 /** GraphQL's `PageInfo`. */
@@ -27,7 +27,7 @@ export class JobEdgeType {
   cursor!: string;
 
   @Field(() => JobType, { description: "The job." })
-  node!: JobType;
+  node!: JobResult;
 }
 
 /** GraphQL's `JobConnection`; `totalCount` is resolved only when it is asked for. */
@@ -40,7 +40,7 @@ export class JobConnectionType {
   edges!: JobEdgeType[];
 
   @Field(() => [JobType], { complexity: costOfRow, description: "The page's jobs." })
-  nodes!: JobType[];
+  nodes!: JobResult[];
 
   @Field(() => PageInfoType, { description: "Where this page lies in the list." })
   pageInfo!: PageInfoType;

@@ -94,3 +94,6 @@ export class JobType implements NodeType {
   })
   version!: number;
 }
+
+/** What a resolver returns for a `Job`: its payload is there where it is selected. */
+export type JobResult = Omit<JobType, (typeof PAYLOAD)[number]> & Partial<Pick<JobType, (typeof PAYLOAD)[number]>>;

@@ -1,6 +1,6 @@
 import { Field, ID, ObjectType } from "type-graphql";
 import { costOfRow } from "../complexity.js";
-import { JobType } from "./job.js";
+import { type JobResult, JobType } from "./job.js";
 import { EventCursor } from "./scalars.js";
 
 const EVENT_CURSOR = "Subscribe after this cursor and no change since this mutation is missed, its own included.";
@@ -9,7 +9,7 @@ const EVENT_CURSOR = "Subscribe after this cursor and no change since this mutat
 @ObjectType("CreateJobPayload", { description: "What createJob answers.", simpleResolvers: true })
 export class CreateJobPayload {
   @Field(() => JobType, { complexity: costOfRow, description: "The job created, or found." })
-  job!: JobType;
+  job!: JobResult;
 
   @Field(() => Boolean, { description: "Whether an earlier create under the same idempotency key has made it." })
   replayed!: boolean;
@@ -22,7 +22,7 @@ export class CreateJobPayload {
 @ObjectType("CreateJobsPayload", { description: "What createJobs answers.", simpleResolvers: true })
 export class CreateJobsPayload {
   @Field(() => [JobType], { complexity: costOfRow, description: "The jobs created, or found, in the order given." })
-  jobs!: JobType[];
+  jobs!: JobResult[];
 
   @Field(() => Boolean, { description: "Whether earlier creates under the same idempotency keys have made them all." })
   replayed!: boolean;
@@ -48,7 +48,7 @@ export class CancelJobPayload {
     complexity: costOfRow,
     description: "The job: canceled, or still running with cancelRequestedAt set, until its handler heeds it.",
   })
-  job!: JobType;
+  job!: JobResult;
 
   @Field(() => EventCursor, { description: EVENT_CURSOR })
   eventCursor!: string;
@@ -58,7 +58,7 @@ export class CancelJobPayload {
 @ObjectType("RetryJobPayload", { description: "What retryJob answers.", simpleResolvers: true })
 export class RetryJobPayload {
   @Field(() => JobType, { complexity: costOfRow, description: "The job, queued again." })
-  job!: JobType;
+  job!: JobResult;
 
   @Field(() => EventCursor, { description: EVENT_CURSOR })
   eventCursor!: string;
