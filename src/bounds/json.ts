@@ -1,5 +1,6 @@
 import { numberFault } from "./exact-json.js";
 import { jsonSize } from "./json-size.js";
+import { textFault } from "./text.js";
 
 const MAX_BYTES = 256 * 1024;
 const MAX_LEVELS = 64;
@@ -58,10 +59,4 @@ function pathOf(place: Place): string[] {
   const path: string[] = [];
   for (let at = place; at.within !== null; at = at.within) path.unshift(at.key);
   return path;
-}
-
-/** Says why PostgreSQL cannot hold a text; null when it can. */
-export function textFault(text: string): string | null {
-  if (text.includes("\0")) return "must not contain the NUL character";
-  return text.isWellFormed() ? null : "must not contain a lone surrogate";
 }

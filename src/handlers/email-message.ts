@@ -2,6 +2,7 @@ import { domainToASCII, domainToUnicode } from "node:url";
 import addressparser from "nodemailer/lib/addressparser";
 import { encodeWord } from "nodemailer/lib/mime-funcs";
 import { z } from "zod";
+import { hasControlCharacters } from "../bounds/text.js";
 import { type JsonObject, PermanentError } from "./handler.js";
 
 /** A mail address, its domain in ASCII where its local part is, and the name shown with it; empty: none. */
@@ -37,7 +38,6 @@ const DNS_NAME = /^(?=.{1,255}$)[^.]{1,63}(?:\.[^.]{1,63})*$/;
 const UNFOLDABLE = /[^ ]{900}| {60}/;
 const ENCODED_WORD_OCTETS = 52;
 const INVISIBLE = /[\p{C}\p{Z}]/u;
-const CONTROL = /\p{Cc}/u;
 
 const NO_CONTROL = "must not contain line breaks or other control characters";
 
@@ -47,7 +47,7 @@ const headerText = text
   .max(MAX_SUBJECT_CHARACTERS, {
     error: ({ input }) => `must be at most ${MAX_SUBJECT_CHARACTERS} characters, got ${(input as string).length}`,
   })
-  .refine((value) => !CONTROL.test(value), NO_CONTROL)
+  .refine((value) => !hasControlCharacters(value), NO_CONTROL)
   .transform((value) => (UNFOLDABLE.test(value) ? encodeWord(value, "Q", ENCODED_WORD_OCTETS) : value));
 
 const mailbox = z.unknown().transform((value, context): Mailbox => {
@@ -113,7 +113,7 @@ function placeOf([field, index]: readonly PropertyKey[], given: Record<string, u
 function parseMailbox(value: unknown): Mailbox | string {
   const expected = "must be one address, name@host or Name <name@host>";
   if (typeof value !== "string") return expected;
-  if (CONTROL.test(value)) return NO_CONTROL;
+  if (hasControlCharacters(value)) return NO_CONTROL;
   if (value.length > MAX_ADDRESS_CHARACTERS) {
     return `must be at most ${MAX_ADDRESS_CHARACTERS} characters, got ${value.length}`;
   }

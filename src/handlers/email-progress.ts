@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { shortened } from "../bounds/text.js";
 import type { Json } from "./handler.js";
 import type { Delivery } from "./mailer.js";
 
@@ -40,11 +41,12 @@ export class EmailProgress {
   add({ accepted, refused, deferred }: Delivery): void {
     this.accepted.push(...accepted);
     for (const { recipient, reason } of refused) this.refuse(recipient, reason);
-    for (const { recipient, reason } of deferred) this.deferred.set(recipient, shortened(reason));
+    for (const { recipient, reason } of deferred)
+      this.deferred.set(recipient, shortened(reason, MAX_REASON_CHARACTERS));
   }
 
   refuse(recipient: string, reason: string): void {
-    this.refused.set(recipient, shortened(reason));
+    this.refused.set(recipient, shortened(reason, MAX_REASON_CHARACTERS));
   }
 
   /** What a later attempt needs. */
@@ -52,8 +54,4 @@ export class EmailProgress {
     const refused = [...this.refused].map(([recipient, reason]) => ({ recipient, reason }));
     return { accepted: this.accepted, refused };
   }
-}
-
-function shortened(reason: string): string {
-  return reason.slice(0, MAX_REASON_CHARACTERS).toWellFormed();
 }

@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { join, parse } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { nameFaults } from "../bounds/text.js";
 import { ConfigError } from "../config.js";
 import type { Handlers, RegisteredHandler } from "./handler.js";
 import { parseHandlerModule } from "./handler-module.js";
@@ -83,5 +84,5 @@ function checkJobType(jobType: string): void {
     throw new Error(`its job type must be 1–${MAX_JOB_TYPE_CHARACTERS} characters, got ${[...jobType].length}`);
   }
   if (jobType.trim() === "") throw new Error("its job type must not be blank");
-  if (/[\p{Cc}\p{Cs}]/u.test(jobType)) throw new Error("its job type must not contain control characters");
+  for (const fault of nameFaults(jobType)) throw new Error(`its job type ${fault}`);
 }

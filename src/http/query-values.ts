@@ -1,4 +1,5 @@
 import type { Request } from "express";
+import { shortened } from "../bounds/text.js";
 import { type ErrorDetail, invalidInput } from "../errors.js";
 
 /** So many are named in an error. */
@@ -44,6 +45,6 @@ export function checkNoBody(request: Request): void {
 }
 
 function unknown(name: string, known: readonly string[]): ErrorDetail {
-  const path = name.slice(0, MAX_NAME_CHARACTERS).toWellFormed();
+  const path = shortened(name, MAX_NAME_CHARACTERS);
   return { path, message: `is not known here${known.length === 0 ? "" : `; known are ${known.join(", ")}`}` };
 }

@@ -3,6 +3,7 @@ import { AtlasError, invalidInput } from "../errors.js";
 import type { NewJob } from "../queue/enqueue.js";
 import { instantFault } from "../bounds/instants.js";
 import { jsonFault } from "../bounds/json.js";
+import { nameFaults } from "../bounds/text.js";
 
 /** A create, checked: a new job but for its id. */
 export type CreateJobInput = Omit<NewJob, "id">;
@@ -20,14 +21,17 @@ const wholeNumber = (min: number, max: number) => {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value);
 
+const refuseAsName = (value: string, context: z.RefinementCtx): void => {
+  for (const message of nameFaults(value)) context.addIssue({ code: "custom", message });
+};
+
 const jobType = z
   .string("must be text")
   .refine(
     (value) => Array.from(value).length <= MAX_JOB_TYPE_CHARACTERS,
     `must be 1–${MAX_JOB_TYPE_CHARACTERS} characters`,
   )
-  .refine((value) => !/\p{Cc}/u.test(value), "must not contain control characters")
-  .refine((value) => value.isWellFormed(), "must not contain a lone surrogate");
+  .superRefine(refuseAsName);
 
 const input = z.custom<Record<string, unknown>>(isObject, "must be a JSON object").superRefine((value, context) => {
   const fault = isObject(value) ? jsonFault(value) : null;
@@ -51,8 +55,7 @@ const idempotencyKey = z
     (value) => value.length >= 1 && value.length <= MAX_KEY_CHARACTERS,
     `must be 1–${MAX_KEY_CHARACTERS} characters`,
   )
-  .refine((value) => !/\p{Cc}/u.test(value), "must not contain control characters")
-  .refine((value) => value.isWellFormed(), "must not contain a lone surrogate");
+  .superRefine(refuseAsName);
 
 const createJob = z.object({
   jobType,

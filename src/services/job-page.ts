@@ -1,4 +1,5 @@
 import { raw, type EntityManager } from "@mikro-orm/postgresql";
+import { textFault } from "../bounds/text.js";
 import { isUuid, uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import { JobEntity } from "../database/entities/job.entity.js";
 import { JobCountEntity } from "../database/entities/job-count.entity.js";
@@ -211,8 +212,9 @@ export function checkFilter(
       details.push({ path: `filter.${path}`, message: `must name at most ${MAX_FILTER_VALUES}, got ${values.length}` });
     } else if (path === "jobId" && !values.every((id) => typeof id === "string" && isUuid(id))) {
       details.push({ path: "filter.jobId", message: "must be UUIDs" });
-    } else if (path === "jobType" && values.some((type) => typeof type === "string" && type.includes("\0"))) {
-      details.push({ path: "filter.jobType", message: "must not contain the NUL character" });
+    } else if (path === "jobType") {
+      const fault = values.map((type) => textFault(String(type))).find((message) => message !== null);
+      if (fault !== undefined) details.push({ path: "filter.jobType", message: fault });
     }
   }
   for (const path of ["createdAfter", "createdBefore"] as const) {

@@ -9,7 +9,7 @@ import {
 } from "../database/entities/tenant-member.entity.js";
 import { TenantEntity } from "../database/entities/tenant.entity.js";
 import { AtlasError, type ErrorDetail, invalidInput } from "../errors.js";
-import { textFault } from "../bounds/json.js";
+import { textFault } from "../bounds/text.js";
 
 export interface Tenant {
   id: string;

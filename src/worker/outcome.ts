@@ -1,3 +1,4 @@
+import { storableText } from "../bounds/text.js";
 import { MAX_RETRY_DELAY_MS } from "../handlers/handler.js";
 import { StopReason } from "./stop-reason.js";
 import { storable } from "./storable.js";
@@ -98,9 +99,4 @@ function stackOf(error: unknown): string {
     at = cause;
   }
   return storableText(stacks.join("\nCaused by: "), MAX_STACK_CHARACTERS);
-}
-
-/** Text that PostgreSQL can hold, bounded. Cutting it may halve a pair of surrogates. */
-function storableText(text: string, maxCharacters: number): string {
-  return text.slice(0, maxCharacters).toWellFormed().replaceAll("\0", "\uFFFD");
 }

@@ -1,9 +1,7 @@
 import { numberFault, parseJson } from "../bounds/exact-json.js";
-import { type Json, MAX_OUTPUT_BYTES, PermanentError } from "../handlers/handler.js";
 import { jsonSize } from "../bounds/json-size.js";
-
-// JSON.stringify writes these as escapes, which jsonb refuses. An even number of backslashes before is text.
-const NUL_OR_LONE_SURROGATE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/;
+import { holdsUnstorableText } from "../bounds/text.js";
+import { type Json, MAX_OUTPUT_BYTES, PermanentError } from "../handlers/handler.js";
 
 /**
  * A handler's value as JSON that PostgreSQL can hold; undefined becomes null.
@@ -23,6 +21,6 @@ export function storable(value: unknown, what: "output" | "checkpoint"): Json {
   }) as Json;
   const bytes = jsonSize(stored);
   if (bytes > MAX_OUTPUT_BYTES) throw refuse(`must be at most ${MAX_OUTPUT_BYTES} bytes as JSON, got ${bytes}`);
-  if (NUL_OR_LONE_SURROGATE.test(json)) throw refuse("must not contain NUL characters or lone surrogates");
+  if (holdsUnstorableText(json)) throw refuse("must not contain NUL characters or lone surrogates");
   return stored;
 }

@@ -1,5 +1,6 @@
 import { unwrapResolverError } from "@apollo/server/errors";
 import { GraphQLError, type GraphQLFormattedError } from "graphql";
+import { shortened } from "../../bounds/text.js";
 import { AtlasError, ERRORS } from "../../errors.js";
 import type { Logger } from "../../log.js";
 
@@ -21,14 +22,13 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown): 
     return { message: original.message, ...place, extensions: extensionsOf(original) };
   if (isClientsFault(thrown)) {
     const code = formatted.extensions?.["code"] ?? "GRAPHQL_VALIDATION_FAILED";
-    return { message: shortened(formatted.message), ...place, extensions: { code } };
+    return { message: bounded(formatted.message), ...place, extensions: { code } };
   }
   return { message: "Internal server error", ...place, extensions: { code: ERRORS.internal_error.graphql } };
 }
 
-function shortened(message: string): string {
-  if (message.length <= MAX_MESSAGE_CHARACTERS) return message;
-  return `${message.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed()}…`;
+function bounded(message: string): string {
+  return message.length <= MAX_MESSAGE_CHARACTERS ? message : `${shortened(message, MAX_MESSAGE_CHARACTERS)}…`;
 }
 
 export function withRequestId(error: GraphQLFormattedError, requestId: string): GraphQLFormattedError {
