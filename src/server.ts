@@ -22,6 +22,7 @@ import { jsonBody } from "./http/json-body.js";
 import { createMembersRoutes } from "./rest/members.routes.js";
 import { onlyMethods } from "./http/only-methods.js";
 import { Pace } from "./limits/pace.js";
+import { LARGE_JSON } from "./limits/policies.js";
 
 export interface ServerOptions {
   config: Config;
@@ -87,7 +88,7 @@ export function createServer({ config, log, database, metrics, api }: ServerOpti
   mountHealth(app, { database, metrics, isReady: () => ready });
   if (api !== undefined) {
     const { signIn, middleware } = api.graphql;
-    const bodies = new Pace();
+    const bodies = new Pace(LARGE_JSON);
     const graphql = [signIn, ...jsonBody(GRAPHQL_BODY_LIMIT, bodies), middleware];
     const others = [onlyMethods("GET, POST"), createErrorHandler(graphqlBody)];
     app.route("/graphql").get(graphql).post(graphql).all(others);

@@ -5,6 +5,7 @@ import { AtlasError } from "../errors.js";
 import { ExpiredTokenError } from "./expired-token-error.js";
 import { type IssuerKey, KeySet } from "./key-set.js";
 import { isUuid } from "../bounds/uuid.js";
+import { TOKENS } from "../limits/policies.js";
 
 /** What a valid token says. */
 export interface Identity {
@@ -20,8 +21,6 @@ export interface TokenRules {
   audience: string | null;
 }
 
-const CLOCK_TOLERANCE_SECONDS = 30;
-const MAX_TOKEN_BYTES = 8192;
 /** The last second that a date can hold. */
 const MAX_EXP = 8.64e12;
 
@@ -42,7 +41,7 @@ export class TokenVerifier {
    * for any other, `unavailable` when the key set cannot be fetched.
    */
   async verify(token: string): Promise<Identity> {
-    if (token.length > MAX_TOKEN_BYTES) throw invalidToken(`the token must be at most ${MAX_TOKEN_BYTES} bytes`);
+    if (token.length > TOKENS.bytes) throw invalidToken(`the token must be at most ${TOKENS.bytes} bytes`);
     const header = headerOf(token);
     // Whatever a token says that it must be understood by, we do not.
     if ("crit" in header) throw invalidToken("its header names extensions (crit)");
@@ -53,7 +52,7 @@ export class TokenVerifier {
     try {
       claims = jwt.verify(token, key, {
         algorithms,
-        clockTolerance: CLOCK_TOLERANCE_SECONDS,
+        clockTolerance: TOKENS.clockToleranceSeconds,
         // Looked at last, below: a token that is wrong in another way, too, is a bad one.
         ignoreExpiration: true,
         ...(this.rules.issuer !== null && { issuer: this.rules.issuer }),
@@ -65,7 +64,7 @@ export class TokenVerifier {
     if (typeof claims === "string") throw invalidToken("its payload is no object");
     if (typeof claims.exp !== "number") throw invalidToken("exp is required");
     if (typeof claims.sub !== "string" || !isUuid(claims.sub)) throw invalidToken("sub must be a UUID");
-    if ((claims.exp + CLOCK_TOLERANCE_SECONDS) * 1000 <= Date.now()) throw new ExpiredTokenError();
+    if ((claims.exp + TOKENS.clockToleranceSeconds) * 1000 <= Date.now()) throw new ExpiredTokenError();
     return { userId: claims.sub.toLowerCase(), expiresAt: new Date(Math.min(claims.exp, MAX_EXP) * 1000) };
   }
 }

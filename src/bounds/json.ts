@@ -2,10 +2,6 @@ import { numberFault } from "./exact-json.js";
 import { jsonSize } from "./json-size.js";
 import { textFault } from "./text.js";
 
-const MAX_BYTES = 256 * 1024;
-const MAX_LEVELS = 64;
-const TOO_LONG = `must be at most ${MAX_BYTES} bytes as JSON, got more`;
-
 /** Why a JSON value cannot be stored, and where in it. */
 export interface JsonFault {
   /** The fields and indexes that lead to a number; empty: it is the value as a whole. */
@@ -22,12 +18,14 @@ interface Place {
 }
 
 /**
- * Says why a JSON value cannot be stored: deeper than 64 levels, larger than 256 KiB, or holding text that PostgreSQL
- * cannot, or a number that would not stay what it is. Walks without recursion, so that no nesting can exhaust the stack.
+ * Says why a JSON value cannot be stored: too deep, too large, or holding text that PostgreSQL cannot, or a number that
+ * would not stay what it is. Walks without recursion, so that no nesting can exhaust the stack.
  * @returns null when it can.
  */
-export function jsonFault(value: unknown): JsonFault | null {
+export function jsonFault(value: unknown, max: { bytes: number; levels: number }): JsonFault | null {
   const whole = (message: string): JsonFault => ({ path: [], message });
+  const tooLarge = (bytes: number | string): JsonFault =>
+    whole(`must be at most ${max.bytes} bytes as JSON, got ${bytes}`);
   const rest: Place[] = [{ value, level: 1, key: "", within: null }];
   let leastBytes = 0;
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
@@ -38,21 +36,21 @@ export function jsonFault(value: unknown): JsonFault | null {
       return { path: pathOf(next), message: numberFault(next.value.rawJSON) };
     } else if (typeof next.value === "bigint") {
       leastBytes += next.value.toString().length - 1;
-      if (leastBytes > MAX_BYTES) return whole(TOO_LONG);
+      if (leastBytes > max.bytes) return tooLarge("more");
     } else if (typeof next.value === "object" && next.value !== null) {
-      if (next.level > MAX_LEVELS) return whole(`must be at most ${MAX_LEVELS} levels deep`);
+      if (next.level > max.levels) return whole(`must be at most ${max.levels} levels deep`);
       for (const [key, inner] of Object.entries(next.value)) {
         const fault = Array.isArray(next.value) ? null : textFault(key);
         if (fault !== null) return whole(fault);
         // One sign and what parts it from the next: no need to walk on.
         leastBytes += 2;
-        if (leastBytes > MAX_BYTES) return whole(TOO_LONG);
+        if (leastBytes > max.bytes) return tooLarge("more");
         rest.push({ value: inner, level: next.level + 1, key, within: next });
       }
     }
   }
   const bytes = jsonSize(value);
-  return bytes > MAX_BYTES ? whole(`must be at most ${MAX_BYTES} bytes as JSON, got ${bytes}`) : null;
+  return bytes > max.bytes ? tooLarge(bytes) : null;
 }
 
 function pathOf(place: Place): string[] {

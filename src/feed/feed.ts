@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database, Transaction } from "../database/database.js";
 import { AtlasError } from "../errors.js";
+import { FEED } from "../limits/policies.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { EndedStream, ExpiredPosition } from "./endings.js";
 import { EventQueue } from "./event-queue.js";
@@ -22,7 +23,6 @@ export interface EventStream extends AsyncIterableIterator<JobEvent, undefined, 
   readonly startsAfter: Position;
 }
 
-const QUEUE_CAPACITY = 1_000;
 const REPLAY_BATCH = 500;
 const REPLAY_RETRY_MS = 1_000;
 
@@ -39,7 +39,7 @@ export class Feed {
    * @throws ExpiredPosition; AtlasError `unavailable`. The stream itself throws EndedStream.
    */
   async subscribe({ tenantId, after, accepts }: Subscription): Promise<EventStream> {
-    const queue = new EventQueue(QUEUE_CAPACITY);
+    const queue = new EventQueue(FEED.waitingEvents);
     const detach = await this.tail.attach(tenantId, {
       event: (event) => {
         if (accepts(event)) queue.push(event);

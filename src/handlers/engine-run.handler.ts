@@ -1,13 +1,6 @@
 import { z } from "zod";
-import {
-  type Handler,
-  type Json,
-  type JsonObject,
-  MAX_OUTPUT_BYTES,
-  PermanentError,
-  RetryError,
-  UNKNOWN_JOB_TYPE,
-} from "./handler.js";
+import { JOB } from "../limits/policies.js";
+import { type Handler, type Json, type JsonObject, PermanentError, RetryError, UNKNOWN_JOB_TYPE } from "./handler.js";
 
 /** The job type of an engine run. */
 export const ENGINE_RUN = "ENGINE_RUN";
@@ -71,9 +64,9 @@ export function createEngineRun(hasHandler: (jobType: string) => boolean): Handl
           }),
       );
       // The queue would refuse to keep this checkpoint, and each attempt would run the step again.
-      if (Buffer.byteLength(JSON.stringify(finished())) > MAX_OUTPUT_BYTES) {
+      if (Buffer.byteLength(JSON.stringify(finished())) > JOB.outputBytes) {
         throw new PermanentError(
-          `the outputs of steps 1–${index + 1} must be at most ${MAX_OUTPUT_BYTES} bytes as JSON`,
+          `the outputs of steps 1–${index + 1} must be at most ${JOB.outputBytes} bytes as JSON`,
           "invalid_output",
         );
       }

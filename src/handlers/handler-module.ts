@@ -1,10 +1,8 @@
 import { inspect } from "node:util";
 import { z } from "zod";
-import { type Handler, type JsonObject, MAX_RETRY_DELAY_MS, type RegisteredHandler } from "./handler.js";
+import { JOB } from "../limits/policies.js";
+import { type Handler, type JsonObject, type RegisteredHandler } from "./handler.js";
 import { checkedBy } from "./input-schema.js";
-
-const MAX_ATTEMPTS = 25;
-const MAX_TIMEOUT_MS = 7 * 24 * 3_600_000;
 
 const wholeNumber = (min: number, max: number) => {
   const bound = {
@@ -15,7 +13,7 @@ const wholeNumber = (min: number, max: number) => {
 
 const backoff = z
   .strictObject(
-    { firstMs: wholeNumber(0, MAX_RETRY_DELAY_MS), maxMs: wholeNumber(0, MAX_RETRY_DELAY_MS) },
+    { firstMs: wholeNumber(0, JOB.retryDelayMs), maxMs: wholeNumber(0, JOB.retryDelayMs) },
     "must be {firstMs, maxMs}",
   )
   .refine(({ firstMs, maxMs }) => firstMs <= maxMs, "must have a firstMs that is at most its maxMs");
@@ -24,9 +22,9 @@ const handlerModule = z.object({
   default: z.custom<Handler>((value) => typeof value === "function", {
     error: ({ input }) => `must be a function, got ${input === null ? "null" : typeof input}`,
   }),
-  maxAttempts: wholeNumber(1, MAX_ATTEMPTS).nullable().default(null),
+  maxAttempts: wholeNumber(1, JOB.maxAttempts).nullable().default(null),
   backoff: backoff.nullable().default(null),
-  timeoutMs: wholeNumber(1, MAX_TIMEOUT_MS).nullable().default(null),
+  timeoutMs: wholeNumber(1, JOB.timeoutMs).nullable().default(null),
   isolate: z
     .literal("process", { error: ({ input }) => `must be "process", got ${inspect(input)}` })
     .nullable()

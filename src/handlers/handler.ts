@@ -13,12 +13,6 @@ export type JsonObject = { [key: string]: Json };
  */
 export const UNKNOWN_JOB_TYPE = "unknown_job_type";
 
-/** A wait for another attempt is at most this long, whoever asks for it. */
-export const MAX_RETRY_DELAY_MS = 24 * 3_600_000;
-
-/** An output or a checkpoint is at most this long as JSON, in bytes. */
-export const MAX_OUTPUT_BYTES = 1024 * 1024;
-
 /** What a handler is given besides its input. */
 export interface HandlerContext {
   /** The job's id; the same on each attempt. */

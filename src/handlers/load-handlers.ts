@@ -4,13 +4,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { nameFaults } from "../bounds/text.js";
 import { ConfigError } from "../config.js";
+import { JOB } from "../limits/policies.js";
 import type { Handlers, RegisteredHandler } from "./handler.js";
 import { parseHandlerModule } from "./handler-module.js";
 import { ProcessPool } from "./isolation/process-pool.js";
 
 const MODULE = /^[^.].*\.(?:js|mjs|ts)$/su;
 const NO_HANDLER = /\.(?:test\.[^.]+|d\.ts)$/u;
-const MAX_JOB_TYPE_CHARACTERS = 100;
 /** For a module, with what it waits for at its top. */
 const LOAD_BOUND_MS = 30_000;
 
@@ -80,8 +80,8 @@ async function moduleFiles(folder: string): Promise<string[]> {
 }
 
 function checkJobType(jobType: string): void {
-  if ([...jobType].length > MAX_JOB_TYPE_CHARACTERS) {
-    throw new Error(`its job type must be 1–${MAX_JOB_TYPE_CHARACTERS} characters, got ${[...jobType].length}`);
+  if ([...jobType].length > JOB.typeCharacters) {
+    throw new Error(`its job type must be 1–${JOB.typeCharacters} characters, got ${[...jobType].length}`);
   }
   if (jobType.trim() === "") throw new Error("its job type must not be blank");
   for (const fault of nameFaults(jobType)) throw new Error(`its job type ${fault}`);

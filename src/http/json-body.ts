@@ -3,15 +3,9 @@ import { type Request, type RequestHandler, type Response, text } from "express"
 import { parseJson } from "../bounds/exact-json.js";
 import { AtlasError } from "../errors.js";
 import type { Pace } from "../limits/pace.js";
+import { BODIES } from "../limits/policies.js";
 import type { Viewer } from "../auth/viewer.js";
 
-/**
- * What one body may have. To parse these takes many times as long as to parse as many bytes of text; most of all fields
- * of ever new names, of which one job's input has room for 40,000.
- */
-const MAX = { values: 500_000, names: 50_000, longNumbers: 50_000 };
-/** As so many bytes do they count for the pace. */
-const WEIGHT = { value: 16, name: 64 };
 /** Smaller bodies are not looked at. */
 const COUNTED_BYTES = 64 * 1024;
 
@@ -39,9 +33,10 @@ export function jsonBody(limit: string, pace: Pace): RequestHandler[] {
     if (charset !== "utf-8") throw new AtlasError("unsupported_media_type", "Send the body in UTF-8");
     const { values, names } = countsOf(body);
     const sender = senderOf(response as Response);
-    if (sender !== undefined) pace.spend(sender, body.length + values * WEIGHT.value + names * WEIGHT.name);
-    if (values > MAX.values) throw tooMany(`${MAX.values} values`);
-    if (names > MAX.names) throw tooMany(`${MAX.names} fields of different names`);
+    if (sender !== undefined)
+      pace.spend(sender, body.length + values * BODIES.valueWeightBytes + names * BODIES.nameWeightBytes);
+    if (values > BODIES.values) throw tooMany(`${BODIES.values} values`);
+    if (names > BODIES.names) throw tooMany(`${BODIES.names} fields of different names`);
   };
   return [refuseOthers, takeTurn, text({ limit, type: ["application/json", "+json"], verify }), parse];
 }
@@ -51,9 +46,9 @@ const parse: RequestHandler = (request: Request, _response, next) => {
   const body: unknown = request.body;
   if (typeof body === "string") {
     try {
-      request.body = body === "" ? {} : parseJson(body, JSON.rawJSON, MAX.longNumbers);
+      request.body = body === "" ? {} : parseJson(body, JSON.rawJSON, BODIES.longNumbers);
     } catch (error) {
-      if (error instanceof RangeError) throw tooMany(`${MAX.longNumbers} numbers that no double holds`);
+      if (error instanceof RangeError) throw tooMany(`${BODIES.longNumbers} numbers that no double holds`);
       throw new AtlasError("invalid_json", "The body is no JSON", { cause: error });
     }
   }

@@ -1,18 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-interface PaceOptions {
+/** How fast bytes may be spent. */
+export interface PacePolicy {
   bytesPerSecond: number;
-  /** Up to this size at a time nothing is counted. */
-  freeBytes: number;
-  /** So much may be spent ahead of time. */
-  aheadBytes: number;
+  /** Up to this size at a time nothing is counted; 0 by default. */
+  freeBytes?: number;
+  /** So much may be spent ahead of time; 0 by default. */
+  aheadBytes?: number;
   /** Nobody is in debt for longer, however much is spent at once. */
   maxDebtMs: number;
 }
 
-const MIB = 1024 * 1024;
-/** To parse and write it keeps everybody else waiting; up to a megabyte it takes a moment. */
-const LARGE_JSON: PaceOptions = { bytesPerSecond: 8 * MIB, freeBytes: MIB, aheadBytes: 0, maxDebtMs: 2_000 };
+/** With so many keys, those without a debt are forgotten. */
 const MAX_KEYS = 10_000;
 
 /** Spreads what is done for one user or tenant over time, by the bytes of what they send or read. */
@@ -20,11 +19,11 @@ export class Pace {
   /** When each will have made up for what was spent, as `performance.now()` counts. */
   private readonly evenAt = new Map<string, number>();
 
-  constructor(private readonly options = LARGE_JSON) {}
+  constructor(private readonly policy: PacePolicy) {}
 
   /** Tells that so much was sent or read. */
   spend(key: string, bytes: number): void {
-    const { bytesPerSecond, freeBytes, maxDebtMs } = this.options;
+    const { bytesPerSecond, freeBytes = 0, maxDebtMs } = this.policy;
     if (bytes <= freeBytes) return;
     const now = performance.now();
     if (this.evenAt.size >= MAX_KEYS) for (const [old, at] of this.evenAt) if (at <= now) this.evenAt.delete(old);
@@ -34,7 +33,7 @@ export class Pace {
 
   /** How long to wait, in milliseconds, before anything more is done. */
   waitMs(key: string): number {
-    const { aheadBytes, bytesPerSecond } = this.options;
+    const { aheadBytes = 0, bytesPerSecond } = this.policy;
     const debtMs = (this.evenAt.get(key) ?? 0) - performance.now();
     return Math.max(debtMs - (1000 * aheadBytes) / bytesPerSecond, 0);
   }

@@ -1,12 +1,11 @@
 import { AtlasError } from "../errors.js";
+import { SLOTS } from "./policies.js";
 
 /** How many there may be at once in this process. */
 export interface SlotLimits {
   perUser: number;
   perTenant: number;
 }
-
-const RETRY_AFTER_SECONDS = 10;
 
 /** So many of a kind at once for each user, and for each tenant. */
 export class Slots {
@@ -32,7 +31,7 @@ export class Slots {
     ] as const) {
       if ((this.counts.get(key) ?? 0) < limit) continue;
       throw new AtlasError("rate_limit_exceeded", `A ${whose} may have ${limit} ${this.what}`, {
-        retryAfterSeconds: RETRY_AFTER_SECONDS,
+        retryAfterSeconds: SLOTS.retryAfterSeconds,
       });
     }
     this.count(owner, 1);

@@ -1,12 +1,11 @@
 import { AtlasError } from "../errors.js";
+import { TURNS } from "./policies.js";
 
 interface Queue {
   running: number;
   /** In the order that they came. */
   waiting: Set<() => void>;
 }
-
-const BOUNDS = { waiting: 1_000, waitMs: 20_000 };
 
 /**
  * So many at once for each key, in this process; the others of the key wait for their turn, in the order that they came. One key's
@@ -22,7 +21,7 @@ export class Turns {
   constructor(
     private readonly atOnce: number,
     private readonly what: string,
-    private readonly bounds = BOUNDS,
+    private readonly bounds: { waiting: number; waitMs: number } = TURNS,
   ) {}
 
   /**
@@ -77,5 +76,5 @@ export class Turns {
 }
 
 function tooMany(message: string): AtlasError {
-  return new AtlasError("rate_limit_exceeded", message, { retryAfterSeconds: 1 });
+  return new AtlasError("rate_limit_exceeded", message, { retryAfterSeconds: TURNS.retryAfterSeconds });
 }

@@ -1,4 +1,5 @@
 import type { Transaction } from "../database/database.js";
+import { JOB } from "../limits/policies.js";
 import { type Job, type JobRow, toJob } from "./job.js";
 
 export interface NewJob {
@@ -8,15 +9,13 @@ export interface NewJob {
   input: Record<string, unknown>;
   /** null, or past: now. */
   runAt: Date | null;
-  /** null: the job type's own, which its first attempt's worker knows; 4 until then, and where the type names none. */
+  /** null: the job type's own, which its first attempt's worker knows; the default until then, and where the type names none. */
   maxAttempts: number | null;
   /** An attempt's time; null: the job type's own, or the worker's default. */
   timeoutMs: number | null;
   /** Unique in the tenant as long as the job is kept; null: none. */
   idempotencyKey: string | null;
 }
-
-const DEFAULT_MAX_ATTEMPTS = 4;
 
 /**
  * Creates a member's jobs, all or none, and counts them against the member's day (UTC): one statement, whose upsert
@@ -36,7 +35,7 @@ export async function enqueue(
     jobs.length,
     member.dailyLimit,
     JSON.stringify(jobs),
-    DEFAULT_MAX_ATTEMPTS,
+    JOB.defaultAttempts,
   ]);
   if (rows.length === 0) return null;
   const byId = new Map(rows.map((row) => [row.id, toJob(row)]));

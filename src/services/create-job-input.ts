@@ -4,14 +4,12 @@ import type { NewJob } from "../queue/enqueue.js";
 import { instantFault } from "../bounds/instants.js";
 import { jsonFault } from "../bounds/json.js";
 import { nameFaults } from "../bounds/text.js";
+import { JOB } from "../limits/policies.js";
 
 /** A create, checked: a new job but for its id. */
 export type CreateJobInput = Omit<NewJob, "id">;
 
 const YEAR_MS = 366 * 86_400_000;
-const MAX_JOB_TYPE_CHARACTERS = 100;
-const MAX_KEY_CHARACTERS = 200;
-const WEEK_MS = 7 * 86_400_000;
 
 const wholeNumber = (min: number, max: number) => {
   const message = `must be a whole number, ${min}–${max}`;
@@ -27,14 +25,11 @@ const refuseAsName = (value: string, context: z.RefinementCtx): void => {
 
 const jobType = z
   .string("must be text")
-  .refine(
-    (value) => Array.from(value).length <= MAX_JOB_TYPE_CHARACTERS,
-    `must be 1–${MAX_JOB_TYPE_CHARACTERS} characters`,
-  )
+  .refine((value) => Array.from(value).length <= JOB.typeCharacters, `must be 1–${JOB.typeCharacters} characters`)
   .superRefine(refuseAsName);
 
 const input = z.custom<Record<string, unknown>>(isObject, "must be a JSON object").superRefine((value, context) => {
-  const fault = isObject(value) ? jsonFault(value) : null;
+  const fault = isObject(value) ? jsonFault(value, { bytes: JOB.inputBytes, levels: JOB.inputLevels }) : null;
   if (fault !== null) context.addIssue({ code: "custom", ...fault });
 });
 
@@ -47,23 +42,26 @@ const runAt = z
     const message = instantFault(value);
     if (message !== null) context.addIssue({ code: "custom", message });
   })
-  .refine((value) => value.getTime() <= Date.now() + YEAR_MS, "must be at most 1 year ahead");
+  .refine(
+    (value) => value.getTime() <= Date.now() + JOB.runAheadYears * YEAR_MS,
+    `must be at most ${JOB.runAheadYears} year ahead`,
+  );
 
 const idempotencyKey = z
   .string("must be text")
   .refine(
-    (value) => value.length >= 1 && value.length <= MAX_KEY_CHARACTERS,
-    `must be 1–${MAX_KEY_CHARACTERS} characters`,
+    (value) => value.length >= 1 && value.length <= JOB.keyCharacters,
+    `must be 1–${JOB.keyCharacters} characters`,
   )
   .superRefine(refuseAsName);
 
 const createJob = z.object({
   jobType,
-  priority: wholeNumber(-(2 ** 31), 2 ** 31 - 1).default(0),
+  priority: wholeNumber(JOB.minPriority, JOB.maxPriority).default(0),
   input: input.default({}),
   runAt: runAt.nullable().default(null),
-  maxAttempts: wholeNumber(1, 25).nullable().default(null),
-  timeoutMs: wholeNumber(1, WEEK_MS).nullable().default(null),
+  maxAttempts: wholeNumber(1, JOB.maxAttempts).nullable().default(null),
+  timeoutMs: wholeNumber(1, JOB.timeoutMs).nullable().default(null),
   idempotencyKey: idempotencyKey.nullable().default(null),
 });
 

@@ -15,6 +15,7 @@ import { retry } from "../queue/retry.js";
 import { readUsage } from "../queue/usage.js";
 import { createAudit } from "./audit.js";
 import { Pace } from "../limits/pace.js";
+import { DAILY_JOBS, LARGE_JSON } from "../limits/policies.js";
 import { type CreateJobInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
 import { eventCursorOf } from "./event-place.js";
@@ -30,7 +31,7 @@ import {
   readJobs,
 } from "./job-page.js";
 import { PayloadAllowance } from "./payload-allowance.js";
-import { DAILY_JOBS, type DailyJobs, dailyJobsOf } from "./seats.js";
+import { type DailyJobs, dailyJobsOf } from "./seats.js";
 import { TenantLoader } from "./tenant-loader.js";
 
 /** A page and the place in the events that it shows. */
@@ -76,7 +77,7 @@ export class JobService {
   private readonly withoutPayload: TenantLoader<JobKey, FoundJob<JobSummary>>;
   private readonly withPayload: TenantLoader<JobKey, FoundJob<Job>>;
   private readonly audit;
-  private readonly pace = new Pace();
+  private readonly pace = new Pace(LARGE_JSON);
 
   constructor(
     private readonly database: Database,

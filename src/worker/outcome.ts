@@ -1,5 +1,5 @@
 import { storableText } from "../bounds/text.js";
-import { MAX_RETRY_DELAY_MS } from "../handlers/handler.js";
+import { JOB } from "../limits/policies.js";
 import { StopReason } from "./stop-reason.js";
 import { storable } from "./storable.js";
 
@@ -26,8 +26,6 @@ export type Outcome =
   /** Cut short by a shutdown: to be handed back. */
   | { kind: "released" };
 
-const MAX_MESSAGE_CHARACTERS = 2_000;
-const MAX_STACK_CHARACTERS = 4_096;
 const MAX_CAUSES = 5;
 
 /** What a handler returned, if PostgreSQL can hold it as JSON. */
@@ -54,7 +52,7 @@ export function outcomeOfStop({ code, message }: StopReason): Outcome {
 
 /** What is left of an outcome that PostgreSQL refused to hold, as in a database whose encoding is not UTF-8. */
 export function outcomeOfRefusal(refused: Outcome, reason: string): Outcome {
-  const message = storableText(`PostgreSQL cannot hold it: ${reason}`, MAX_MESSAGE_CHARACTERS);
+  const message = storableText(`PostgreSQL cannot hold it: ${reason}`, JOB.errorMessageCharacters);
   if (refused.kind !== "failed") {
     return { kind: "failed", code: "invalid_output", message, permanent: true, retryAfterMs: null };
   }
@@ -69,9 +67,9 @@ function outcomeOfError(error: unknown): Outcome {
     return {
       kind: "failed",
       code: typeof code === "string" && /^[a-z][a-z0-9_]{0,63}$/.test(code) ? code : "handler_error",
-      message: storableText([message, code, name].find(isText) ?? String(error), MAX_MESSAGE_CHARACTERS),
+      message: storableText([message, code, name].find(isText) ?? String(error), JOB.errorMessageCharacters),
       permanent: permanent === true,
-      retryAfterMs: isDelay(retryAfterMs) ? Math.min(Math.round(retryAfterMs), MAX_RETRY_DELAY_MS) : null,
+      retryAfterMs: isDelay(retryAfterMs) ? Math.min(Math.round(retryAfterMs), JOB.retryDelayMs) : null,
       ...(stack !== "" && { stack }),
     };
   } catch {
@@ -98,5 +96,5 @@ function stackOf(error: unknown): string {
     if (isText(stack)) stacks.push(stack);
     at = cause;
   }
-  return storableText(stacks.join("\nCaused by: "), MAX_STACK_CHARACTERS);
+  return storableText(stacks.join("\nCaused by: "), JOB.errorStackCharacters);
 }

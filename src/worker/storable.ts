@@ -1,7 +1,8 @@
 import { numberFault, parseJson } from "../bounds/exact-json.js";
 import { jsonSize } from "../bounds/json-size.js";
 import { holdsUnstorableText } from "../bounds/text.js";
-import { type Json, MAX_OUTPUT_BYTES, PermanentError } from "../handlers/handler.js";
+import { type Json, PermanentError } from "../handlers/handler.js";
+import { JOB } from "../limits/policies.js";
 
 /**
  * A handler's value as JSON that PostgreSQL can hold; undefined becomes null.
@@ -20,7 +21,7 @@ export function storable(value: unknown, what: "output" | "checkpoint"): Json {
     throw refuse(numberFault(token));
   }) as Json;
   const bytes = jsonSize(stored);
-  if (bytes > MAX_OUTPUT_BYTES) throw refuse(`must be at most ${MAX_OUTPUT_BYTES} bytes as JSON, got ${bytes}`);
+  if (bytes > JOB.outputBytes) throw refuse(`must be at most ${JOB.outputBytes} bytes as JSON, got ${bytes}`);
   if (holdsUnstorableText(json)) throw refuse("must not contain NUL characters or lone surrogates");
   return stored;
 }

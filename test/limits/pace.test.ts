@@ -1,4 +1,5 @@
 import { Pace } from "../../src/limits/pace.js";
+import { LARGE_JSON } from "../../src/limits/policies.js";
 
 const MIB = 1024 * 1024;
 
@@ -10,14 +11,14 @@ async function waitOf(pace: Pace, key: string): Promise<number> {
 }
 
 it("lets what is small through at any rate", async () => {
-  const pace = new Pace();
+  const pace = new Pace(LARGE_JSON);
   for (let n = 0; n < 1_000; n++) pace.spend("a", MIB);
   // All of it together would be as long as can be.
   expect(await waitOf(pace, "a")).toBeLessThan(1_000);
 });
 
 it("has whoever sends much wait in proportion, and nobody else", async () => {
-  const pace = new Pace();
+  const pace = new Pace(LARGE_JSON);
   pace.spend("a", 4 * MIB);
   const order: string[] = [];
   const waits = await Promise.all(
@@ -32,13 +33,13 @@ it("has whoever sends much wait in proportion, and nobody else", async () => {
 });
 
 it("adds up what was sent at once", async () => {
-  const pace = new Pace();
+  const pace = new Pace(LARGE_JSON);
   for (let n = 0; n < 2; n++) pace.spend("a", 4 * MIB);
   expect(await waitOf(pace, "a")).toBeGreaterThan(900);
 });
 
 it("holds nobody for longer than a little, however much was sent at once", async () => {
-  const pace = new Pace();
+  const pace = new Pace(LARGE_JSON);
   for (let n = 0; n < 100; n++) pace.spend("a", 8 * MIB);
   const ms = await waitOf(pace, "a");
   expect(ms).toBeGreaterThan(1_900);
@@ -47,7 +48,7 @@ it("holds nobody for longer than a little, however much was sent at once", async
 });
 
 it("lets a little be spent ahead of time, where it may", async () => {
-  const pace = new Pace({ bytesPerSecond: MIB, freeBytes: 0, aheadBytes: MIB, maxDebtMs: 60_000 });
+  const pace = new Pace({ bytesPerSecond: MIB, aheadBytes: MIB, maxDebtMs: 60_000 });
   pace.spend("a", MIB);
   expect(await waitOf(pace, "a")).toBeLessThan(400);
   pace.spend("a", MIB);
@@ -56,7 +57,7 @@ it("lets a little be spent ahead of time, where it may", async () => {
 });
 
 it("has whoever has waited wait no more", async () => {
-  const pace = new Pace();
+  const pace = new Pace(LARGE_JSON);
   pace.spend("a", 2 * MIB);
   expect(await waitOf(pace, "a")).toBeGreaterThan(200);
   pace.spend("a", 1);

@@ -1,0 +1,102 @@
+import type { PacePolicy } from "./pace.js";
+
+/*
+ * Every bound that a client can meet, each number once; docs/limits.md lists them by these names. Units stand in the names
+ * (Bytes, Ms, Seconds, Years); the rest are counts. Bounds that are settings have their numbers in config.ts: creates a
+ * minute, streams of a user and of a tenant, connections of the database.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const DAY_MS = 86_400_000;
+
+/** Whose work runs in turns: a user's requests, a tenant's transactions. Half of the database's connections work at once. */
+export const TURNS = {
+  /** More of a user's requests are a program that does not wait for answers. */
+  waiting: 1_000,
+  /** Less than the 30 s within which most clients, and this service, give a request up. */
+  waitMs: 20_000,
+  /** Told to who is refused: turns take milliseconds. */
+  retryAfterSeconds: 1,
+} as const;
+
+/** Streams and subscriptions, so many at once for a user and for a tenant. */
+export const SLOTS = {
+  /** Told to who is refused: a stream that broke is noticed, and its slot given back, within seconds. */
+  retryAfterSeconds: 10,
+} as const;
+
+/** Large bodies of a user, and large pages of inputs and outputs of a tenant: to parse or write one keeps others waiting. */
+export const LARGE_JSON = {
+  bytesPerSecond: 8 * MIB,
+  /** Up to this size at a time nothing is counted: it takes a moment. */
+  freeBytes: MIB,
+  /** The longest wait, however much came at once. */
+  maxDebtMs: 2_000,
+} as const satisfies PacePolicy;
+
+/** A job as its creator gives it and its handler leaves it. */
+export const JOB = {
+  /** Of a job type. */
+  typeCharacters: 100,
+  /** Of an idempotency key: room for a UUID and a few names. */
+  keyCharacters: 200,
+  /** The 32 bits of PostgreSQL's and GraphQL's integers. */
+  minPriority: -(2 ** 31),
+  maxPriority: 2 ** 31 - 1,
+  /** Of `input` as JSON, as PostgreSQL writes it: numbers have no exponent there. */
+  inputBytes: 256 * KIB,
+  /** Objects and lists in each other, `input` itself included. */
+  inputLevels: 64,
+  /** Of `output` and of a checkpoint as JSON. */
+  outputBytes: MIB,
+  /** How far ahead `runAt` may be; a leap year's days. */
+  runAheadYears: 1,
+  /** What a create, or a job type, may ask for. */
+  maxAttempts: 25,
+  /** Where neither the create nor the job type says how many. */
+  defaultAttempts: 4,
+  /** The longest time of an attempt: a week. */
+  timeoutMs: 7 * DAY_MS,
+  /** The longest wait for the next attempt, whoever asks for it. */
+  retryDelayMs: DAY_MS,
+  /** Kept of a failed attempt's message. */
+  errorMessageCharacters: 2_000,
+  /** Kept of a failed attempt's stack, and those of its causes. */
+  errorStackCharacters: 4_096,
+} as const;
+
+/** Jobs a day (UTC) that a member with a seat may create; null: no limit. */
+export const DAILY_JOBS = {
+  free_beta: 10,
+  starter: 50,
+  pro: 200,
+  enterprise: null,
+} as const;
+
+/** Request bodies. */
+export const BODIES = {
+  /** Elements of lists, and fields: parsing them takes longer than their bytes tell. */
+  values: 500_000,
+  /** Fields of ever new names take longest; one job's input has room for 40,000. */
+  names: 50_000,
+  /** Whole numbers beyond ±(2⁵³ − 1) and the like, which are parsed one by one. */
+  longNumbers: 50_000,
+  /** As so many bytes does a value, or a new name, count for the pace of large JSON. */
+  valueWeightBytes: 16,
+  nameWeightBytes: 64,
+} as const;
+
+/** Live updates. */
+export const FEED = {
+  /** Events that wait for a subscriber who reads slowly; with more its stream ends, to be resumed. */
+  waitingEvents: 1_000,
+} as const;
+
+/** Bearer tokens. */
+export const TOKENS = {
+  /** Node takes 16 KiB of headers altogether. */
+  bytes: 8_192,
+  /** How far the clocks of issuer and service may be apart. */
+  clockToleranceSeconds: 30,
+} as const;
