@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { z } from "zod";
 import { JOB } from "../limits/policies.js";
-import { type Handler, type JsonObject, type RegisteredHandler } from "./handler.js";
+import type { Handler, JsonObject, RegisteredHandler } from "./handler.js";
 import { checkedBy } from "./input-schema.js";
 
 const wholeNumber = (min: number, max: number) => {
