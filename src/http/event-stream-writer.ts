@@ -1,9 +1,8 @@
 import { once } from "node:events";
 import type { Response } from "express";
+import { SILENCE } from "../limits/policies.js";
 
 const KEEP_ALIVE_MS = 15_000;
-/** A reader that takes nothing for so long is gone. */
-const STALL_MS = 60_000;
 
 /** Writes a response of server-sent events, as fast as its reader reads. */
 export class EventStreamWriter {
@@ -33,7 +32,7 @@ export class EventStreamWriter {
     if (this.response.destroyed || this.response.writableEnded) return;
     if (this.response.writableNeedDrain && frame.startsWith(":")) return;
     if (this.response.write(frame)) return;
-    const stalled = setTimeout(() => this.response.destroy(), STALL_MS).unref();
+    const stalled = setTimeout(() => this.response.destroy(), SILENCE.readerMs).unref();
     await once(this.response, "drain", { signal: this.gone.signal }).catch(() => undefined);
     clearTimeout(stalled);
   }

@@ -1,10 +1,7 @@
 import type { Request } from "express";
 import { shortened } from "../bounds/text.js";
 import { type ErrorDetail, invalidInput } from "../errors.js";
-
-/** So many are named in an error. */
-const NAMED = 10;
-const MAX_NAME_CHARACTERS = 100;
+import { ERROR_REPORTS } from "../limits/policies.js";
 
 /** What the query gives under any of these names, however often; a name without a value gives nothing. */
 export function queryValues(request: Request, ...names: string[]): string[] {
@@ -30,7 +27,7 @@ export function checkQuery(request: Request, known: readonly string[]): void {
     if (!known.includes(name)) return [unknown(name, known)];
     return [value].flat().includes("") ? [{ path: name, message: "must not be empty" }] : [];
   });
-  if (faults.length > 0) throw invalidInput(faults.slice(0, NAMED));
+  if (faults.length > 0) throw invalidInput(faults.slice(0, ERROR_REPORTS.unknownFields));
 }
 
 /** Refuses a body with anything in it, for routes that take none. @throws AtlasError `invalid_input` */
@@ -41,10 +38,10 @@ export function checkNoBody(request: Request): void {
     throw invalidInput([{ path: "", message: "The body must be a JSON object, or none" }]);
   }
   const faults = Object.keys(body).map((name) => unknown(name, []));
-  if (faults.length > 0) throw invalidInput(faults.slice(0, NAMED));
+  if (faults.length > 0) throw invalidInput(faults.slice(0, ERROR_REPORTS.unknownFields));
 }
 
 function unknown(name: string, known: readonly string[]): ErrorDetail {
-  const path = shortened(name, MAX_NAME_CHARACTERS);
+  const path = shortened(name, ERROR_REPORTS.nameCharacters);
   return { path, message: `is not known here${known.length === 0 ? "" : `; known are ${known.join(", ")}`}` };
 }

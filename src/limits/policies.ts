@@ -74,6 +74,12 @@ export const DAILY_JOBS = {
   enterprise: null,
 } as const;
 
+/** Creates; how many a minute is a setting. */
+export const CREATES = {
+  /** What is left of a minute's creates is counted from the first one of the minute. */
+  windowSeconds: 60,
+} as const;
+
 /** Request bodies. */
 export const BODIES = {
   /** Elements of lists, and fields: parsing them takes longer than their bytes tell. */
@@ -85,6 +91,70 @@ export const BODIES = {
   /** As so many bytes does a value, or a new name, count for the pace of large JSON. */
   valueWeightBytes: 16,
   nameWeightBytes: 64,
+} as const;
+
+/** A GraphQL document; fragments count wherever they are spread. */
+export const DOCUMENT = {
+  /** They also bound the parser, and how deep it calls itself. */
+  tokens: 8_000,
+  /** Counted first, as it takes no time. */
+  characters: MIB,
+  /** They are counted anew for the place of each error. */
+  lines: 5_000,
+  /** Operations and fragments. */
+  definitions: 100,
+  /** Levels of fields; introspection counts as one. */
+  depth: 15,
+  /** Braces in braces, those of fragments too: what walks them calls itself. */
+  nesting: 50,
+  rootFields: 50,
+  fields: 1_000,
+  aliases: 50,
+  directives: 50,
+  /** At one field or fragment: each unknown one in its place would be an error of its own. */
+  directivesInPlace: 5,
+  /** Fields that stand again under a name in the same braces: comparing them is what makes validation slow. */
+  repeats: 100,
+  /** Inputs and outputs, which are large. */
+  payloads: 20,
+  /** Inputs and outputs under one root field, where the same are shown again and again. */
+  payloadsOfOne: 4,
+} as const;
+
+/** A GraphQL operation's variables. */
+export const VARIABLES = {
+  /** Values, and names of objects' fields, outside of JSON: a thousand jobs to create have ten thousand. */
+  values: 20_000,
+  /** Of texts and names outside of JSON. */
+  characters: MIB,
+  /** Outside of JSON. */
+  levels: 64,
+  /** With JSON, counted wherever a variable is used: as many as a body may have. */
+  usedValues: BODIES.values,
+  /** With JSON, counted wherever a variable is used: as many as fit in a body. */
+  usedCharacters: 8 * MIB,
+} as const;
+
+/** Pages of jobs, events and members. */
+export const PAGES = {
+  /** The most that can be asked for; REST's lists have so many. */
+  rows: 200,
+  /** Without `first` and `last`. */
+  defaultRows: 50,
+} as const;
+
+/** Clients that have gone, or do not read. */
+export const SILENCE = {
+  /** A reader who takes nothing for so long is cut off: of answers, event streams and sockets. */
+  readerMs: 60_000,
+} as const;
+
+/** Errors as a client is told them. */
+export const ERROR_REPORTS = {
+  /** Unknown fields of a query or body. */
+  unknownFields: 10,
+  /** Of an unknown field's name. */
+  nameCharacters: 100,
 } as const;
 
 /** Live updates. */

@@ -3,6 +3,7 @@ import { RateLimiterPostgres, RateLimiterRes } from "rate-limiter-flexible";
 import type { Viewer } from "../auth/viewer.js";
 import type { Database } from "../database/database.js";
 import { AtlasError } from "../errors.js";
+import { CREATES } from "../limits/policies.js";
 
 /** What is left of a member's creates in the running minute. */
 export interface Allowance {
@@ -12,8 +13,6 @@ export interface Allowance {
   resetSeconds: number;
   windowSeconds: number;
 }
-
-const WINDOW_SECONDS = 60;
 
 /** The allowance as response headers: the standard's `RateLimit` fields, and the three that older clients read. */
 export function allowanceHeaders({ limit, remaining, resetSeconds, windowSeconds }: Allowance): Record<string, string> {
@@ -53,7 +52,7 @@ export class CreateLimit {
       tableCreated: true,
       keyPrefix: "create",
       points: perMinute,
-      duration: WINDOW_SECONDS,
+      duration: CREATES.windowSeconds,
     });
   }
 
@@ -91,7 +90,7 @@ export class CreateLimit {
       limit: this.perMinute,
       remaining: left.remainingPoints,
       resetSeconds: Math.max(Math.ceil(left.msBeforeNext / 1000), 1),
-      windowSeconds: WINDOW_SECONDS,
+      windowSeconds: CREATES.windowSeconds,
     };
   }
 }

@@ -8,32 +8,9 @@ import {
   type SelectionSetNode,
 } from "graphql";
 import { AtlasError } from "../../errors.js";
+import { DOCUMENT } from "../../limits/policies.js";
 
-/** What a document may have, fragments counted wherever they are spread. */
-const MAX = {
-  /** Also bounds the parser, and its recursion. */
-  tokens: 8_000,
-  characters: 1_048_576,
-  /** For the place of each error they are counted anew. */
-  lines: 5_000,
-  /** Operations and fragments. */
-  definitions: 100,
-  depth: 15,
-  /** Braces in braces, those of fragments too: what walks them calls itself. */
-  nesting: 50,
-  rootFields: 50,
-  fields: 1_000,
-  aliases: 50,
-  directives: 50,
-  /** Each unknown one in its place would be an error of its own. */
-  directivesInPlace: 5,
-  /** Fields that stand again under a name in the same braces: comparing them is what makes validation slow. */
-  repeats: 100,
-  /** Inputs and outputs, which are large: under one root field the same are shown again and again. */
-  payloads: 20,
-  payloadsOfOne: 4,
-};
-type Size = Record<keyof Omit<typeof MAX, "tokens" | "characters" | "lines" | "definitions">, number>;
+type Size = Record<keyof Omit<typeof DOCUMENT, "tokens" | "characters" | "lines" | "definitions">, number>;
 const PAYLOADS = new Set(["input", "output"]);
 
 const NAMES: Record<keyof Size, string> = {
@@ -55,12 +32,13 @@ const NAMES: Record<keyof Size, string> = {
  * @throws AtlasError `query_too_complex`, `invalid_input`; a GraphQLError for a syntax error.
  */
 export function readDocument(query: string): DocumentNode {
-  if (query.length > MAX.characters) throw tooLarge(`${MAX.characters} characters`, query.length);
-  const lines = query.split(/\r\n|[\n\r]/, MAX.lines + 1).length;
-  if (lines > MAX.lines) throw tooLarge(`${MAX.lines} lines`, "more");
+  if (query.length > DOCUMENT.characters) throw tooLarge(`${DOCUMENT.characters} characters`, query.length);
+  const lines = query.split(/\r\n|[\n\r]/, DOCUMENT.lines + 1).length;
+  if (lines > DOCUMENT.lines) throw tooLarge(`${DOCUMENT.lines} lines`, "more");
   const document = parseBounded(query);
   const definitions = document.definitions.length;
-  if (definitions > MAX.definitions) throw tooLarge(`${MAX.definitions} operations and fragments`, definitions);
+  if (definitions > DOCUMENT.definitions)
+    throw tooLarge(`${DOCUMENT.definitions} operations and fragments`, definitions);
   const fragments = new Map<string, FragmentDefinitionNode>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
@@ -94,12 +72,12 @@ function isConditional(
 
 function parseBounded(query: string): DocumentNode {
   try {
-    return parse(query, { maxTokens: MAX.tokens });
+    return parse(query, { maxTokens: DOCUMENT.tokens });
   } catch (error) {
     const { name, message } = error as Error;
-    if (message.includes(`${MAX.tokens} tokens`)) throw tooLarge(`${MAX.tokens} tokens`, "more");
+    if (message.includes(`${DOCUMENT.tokens} tokens`)) throw tooLarge(`${DOCUMENT.tokens} tokens`, "more");
     // The parser calls itself until the stack ends.
-    if (name === "RangeError") throw tooLarge(`${MAX.nesting} nested selections`, "more");
+    if (name === "RangeError") throw tooLarge(`${DOCUMENT.nesting} nested selections`, "more");
     throw error;
   }
 }
@@ -108,7 +86,7 @@ function refuseTooLarge(operation: OperationDefinitionNode, fragments: Map<strin
   const size = sizeOf(operation.selectionSet, fragments, new Map());
   for (const place of [operation, ...(operation.variableDefinitions ?? [])]) addDirectives(size, place);
   for (const [what, count] of Object.entries(size) as [keyof Size, number][]) {
-    if (count > MAX[what]) throw tooLarge(`${MAX[what]} ${NAMES[what]}`, count);
+    if (count > DOCUMENT[what]) throw tooLarge(`${DOCUMENT[what]} ${NAMES[what]}`, count);
   }
 }
 

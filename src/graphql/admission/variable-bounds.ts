@@ -13,19 +13,14 @@ import {
   visit,
 } from "graphql";
 import { AtlasError } from "../../errors.js";
+import { VARIABLES } from "../../limits/policies.js";
 import { Json, JsonObject } from "../api/types/scalars.js";
 
-/** What the variables may have, but for JSON, whose bounds the services know. */
-const MAX = {
-  /** Values, and the names of objects' fields: a thousand jobs to create have ten thousand. */
-  values: 20_000,
-  characters: 1_048_576,
-  levels: 64,
-};
-/** What they may have altogether, each wherever it is used: as much as a body without variables. */
-const MAX_USED = { values: 500_000, characters: 8 * 1_048_576 };
-
-type Size = typeof MAX_USED;
+/** Of a variable. */
+interface Size {
+  values: number;
+  characters: number;
+}
 
 const JSON_SCALARS = new Set([Json.name, JsonObject.name]);
 
@@ -40,7 +35,7 @@ export function checkVariables(
   operation: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
 ): void {
-  const left = { ...MAX };
+  const left: Size = { ...VARIABLES };
   const used: Size = { values: 0, characters: 0 };
   const uses = usesOf(document, operation);
   for (const { variable, type } of operation.variableDefinitions ?? []) {
@@ -49,9 +44,9 @@ export function checkVariables(
     const times = uses.get(name) ?? 0;
     used.values += times * json.values;
     used.characters += times * json.characters;
-    if (used.values > MAX_USED.values) throw tooLarge(`${MAX_USED.values} values wherever they are used`);
-    if (used.characters > MAX_USED.characters)
-      throw tooLarge(`${MAX_USED.characters} characters wherever they are used`);
+    if (used.values > VARIABLES.usedValues) throw tooLarge(`${VARIABLES.usedValues} values wherever they are used`);
+    if (used.characters > VARIABLES.usedCharacters)
+      throw tooLarge(`${VARIABLES.usedCharacters} characters wherever they are used`);
   }
 }
 
@@ -59,18 +54,18 @@ export function checkVariables(
  * How large a variable is, JSON in it included; what is not JSON is taken off `left`.
  * @throws AtlasError `invalid_input` when nothing is left, or for a number that JSON alone can have
  */
-function sizeOf(name: string, value: unknown, type: GraphQLInputType | undefined, left: typeof MAX): Size {
+function sizeOf(name: string, value: unknown, type: GraphQLInputType | undefined, left: Size): Size {
   const size: Size = { values: 0, characters: 0 };
   const spend = (characters: number): void => {
     size.values += 1;
     size.characters += characters;
     left.values -= 1;
     left.characters -= characters;
-    if (left.values < 0) throw tooLarge(`${MAX.values} values outside of JSON`);
-    if (left.characters < 0) throw tooLarge(`${MAX.characters} characters outside of JSON`);
+    if (left.values < 0) throw tooLarge(`${VARIABLES.values} values outside of JSON`);
+    if (left.characters < 0) throw tooLarge(`${VARIABLES.characters} characters outside of JSON`);
   };
   const walk = (inner: unknown, innerType: GraphQLInputType | undefined, level: number): void => {
-    if (level > MAX.levels) throw tooLarge(`${MAX.levels} levels outside of JSON`);
+    if (level > VARIABLES.levels) throw tooLarge(`${VARIABLES.levels} levels outside of JSON`);
     const bare = isNonNullType(innerType) ? innerType.ofType : innerType;
     if (isScalarType(bare) && JSON_SCALARS.has(bare.name)) {
       addJson(size, inner);

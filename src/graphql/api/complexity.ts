@@ -1,10 +1,10 @@
+import { PAGES } from "../../limits/policies.js";
+
 /*
  * What an operation costs: about how many rows it reads, writes or shows, known before it runs. A field without a
  * `complexity` costs what is selected of it.
  */
 
-const DEFAULT_PAGE_SIZE = 50;
-const MAX_PAGE_SIZE = 200;
 const COST_OF_SCAN = 200;
 
 interface Estimated {
@@ -15,7 +15,7 @@ interface Estimated {
 /** For a field that gives a page: what is selected of a row, for as many rows as `first` or `last` asks for. */
 export function costOfPage({ args, childComplexity }: Estimated): number {
   const asked = args["first"] ?? args["last"];
-  const rows = typeof asked === "number" ? Math.min(Math.max(asked, 1), MAX_PAGE_SIZE) : DEFAULT_PAGE_SIZE;
+  const rows = typeof asked === "number" ? Math.min(Math.max(asked, 1), PAGES.rows) : PAGES.defaultRows;
   return 1 + rows * Math.max(childComplexity, 1);
 }
 
