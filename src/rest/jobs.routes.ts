@@ -41,7 +41,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
       const viewer = viewerOf(response);
       const userId = userIdOf(request);
       const page = await jobs.list(viewer, { first: LIST_SIZE }, jobs.payloadAllowance(viewer, MAX_PAYLOAD_BYTES));
-      const items = page.jobs.map((job) => toJobItem(job, legacyStatusNames));
+      const items = page.items.map((job) => toJobItem(job, legacyStatusNames));
       response
         .set(EVENT_CURSOR, page.eventCursor)
         .json({ ok: true, org_id: viewer.tenantId, user_id: userId, items, ts: new Date() });

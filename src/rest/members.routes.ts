@@ -21,8 +21,8 @@ export function createMembersRoutes({ services, authenticator }: MembersRoutesOp
       checkQuery(request, ["after"]);
       const viewer = viewerOf(response);
       const page = await services.members.list(viewer, { first: LIST_SIZE, after: oneQueryValue(request, "after") });
-      const items = page.members.map(({ cursor: _cursor, ...member }) => member);
-      const nextCursor = page.hasNextPage ? (page.members.at(-1)?.cursor ?? null) : null;
+      const items = page.items.map(({ cursor: _cursor, ...member }) => member);
+      const nextCursor = page.hasNextPage ? (page.items.at(-1)?.cursor ?? null) : null;
       response.json({ ok: true, org_id: viewer.tenantId, items, nextCursor, ts: new Date() });
     })
     .all(onlyMethods("GET, HEAD"));

@@ -1,45 +1,18 @@
 import { raw, type EntityManager } from "@mikro-orm/postgresql";
-import { textFault } from "../bounds/text.js";
-import { isUuid, uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
+import { uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import { JobEntity } from "../database/entities/job.entity.js";
 import { JobCountEntity } from "../database/entities/job-count.entity.js";
 import type { Transaction } from "../database/database.js";
-import { type ErrorDetail, invalidInput } from "../errors.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
-import {
-  type Job,
-  JOB_SUMMARY_FIELDS,
-  type JobStatus,
-  type JobSummary,
-  type JobSummaryRow,
-  toJobSummary,
-} from "../queue/job.js";
+import { type Job, JOB_SUMMARY_FIELDS, type JobSummary, type JobSummaryRow, toJobSummary } from "../queue/job.js";
 import { readPayloads } from "../queue/read-payloads.js";
+import { checkJobFilter, type JobFilter } from "./job-filter.js";
+import { type Page, type PageInput, pageOf, partOf } from "./page.js";
 import type { PayloadAllowance } from "./payload-allowance.js";
-import { instantFault } from "../bounds/instants.js";
 
-export interface JobFilter {
-  /** Any of these; absent: any. */
-  status?: readonly JobStatus[] | null | undefined;
-  jobType?: readonly string[] | null | undefined;
-  createdAfter?: Date | null | undefined;
-  createdBefore?: Date | null | undefined;
-}
-
-/** Which part of a list: the first after a cursor, or the last before one. */
-export interface PageInput {
+/** Which part of which jobs. */
+export interface JobPageInput extends PageInput {
   filter?: JobFilter | null | undefined;
-  first?: number | null | undefined;
-  after?: string | null | undefined;
-  last?: number | null | undefined;
-  before?: string | null | undefined;
-}
-
-/** Jobs without their payloads, or with them. */
-export interface JobPage<Shown extends JobSummary> {
-  jobs: Shown[];
-  hasNextPage: boolean;
-  hasPreviousPage: boolean;
 }
 
 /** A job's place in a list. */
@@ -60,9 +33,6 @@ export const JOB_PLACE: CursorCodec<Pick<Job, "priority" | "createdAt" | "id">> 
   }),
 };
 
-const MAX_PAGE_SIZE = 200;
-const DEFAULT_PAGE_SIZE = 50;
-const MAX_FILTER_VALUES = 100;
 /** The query builder's rows as those of the queue's statements, so that one mapper reads both. */
 const AS_THE_DRIVER_GIVES = false;
 
@@ -82,33 +52,29 @@ export async function readJobPage<Shown extends JobSummary>(
   tx: Transaction,
   cursors: Cursors,
   tenantId: string,
-  page: PageInput,
+  page: JobPageInput,
   readOn: ReadOn<Shown>,
-): Promise<JobPage<Shown>> {
-  checkPage(page);
-  const backward = page.last != null;
-  const size = page.last ?? page.first ?? DEFAULT_PAGE_SIZE;
-  const direction = backward ? "asc" : "desc";
+): Promise<Page<Shown>> {
+  const part = partOf(page);
+  checkJobFilter(page.filter);
+  const direction = part.backward ? "asc" : "desc";
   const query = tx.em
     .qb(JobEntity)
     .select(JOB_SUMMARY_FIELDS)
     .where(jobsWhere(tenantId, page.filter))
     .orderBy({ priority: direction, createdAt: direction, id: direction })
-    .limit(size + 1);
+    .limit(part.limit);
   for (const [cursor, operator] of [
-    [page.after, "<"],
-    [page.before, ">"],
+    [part.after, "<"],
+    [part.before, ">"],
   ] as const) {
-    if (cursor == null) continue;
+    if (cursor === null) continue;
     const { priority, createdAt, id } = cursors.open(JOB_PLACE, tenantId, cursor);
     query.andWhere(`(priority, created_at, id) ${operator} (?, ?, ?)`, [priority, createdAt.toISOString(), id]);
   }
   const rows = await query.execute<JobSummaryRow[]>("all", AS_THE_DRIVER_GIVES);
-  const { jobs, cut } = await readOn(rows.slice(0, size).map(toJobSummary));
-  const more = rows.length > size || cut;
-  return backward
-    ? { jobs: jobs.toReversed(), hasPreviousPage: more, hasNextPage: page.before != null }
-    : { jobs, hasNextPage: more, hasPreviousPage: page.after != null };
+  const { jobs, cut } = await readOn(rows.slice(0, part.size).map(toJobSummary));
+  return pageOf(part, jobs, (job) => cursors.seal(JOB_PLACE, tenantId, job), rows.length > part.size || cut);
 }
 
 /** The tenant's jobs with these ids, in any order. */
@@ -147,7 +113,7 @@ export async function addPayloads(
  * Counts the tenant's jobs that pass a filter: from the kept counts, or by a scan where the filter asks for instants.
  */
 export async function countJobs(em: EntityManager, tenantId: string, filter: JobFilter | null): Promise<number> {
-  checkFilter(filter);
+  checkJobFilter(filter);
   if (filter?.createdAfter != null || filter?.createdBefore != null) {
     return em.qb(JobEntity).where(jobsWhere(tenantId, filter)).getCount();
   }
@@ -171,56 +137,4 @@ function jobsWhere(tenantId: string, filter: JobFilter | null | undefined) {
       },
     }),
   };
-}
-
-/** @throws AtlasError `invalid_input` for sizes out of bounds, both of them, or a filter that cannot be one. */
-export function checkPage({ first, last, filter }: PageInput): void {
-  const details: ErrorDetail[] = [];
-  for (const [path, size] of Object.entries({ first, last })) {
-    const message = size == null ? null : sizeFault(size);
-    if (message !== null) details.push({ path, message });
-  }
-  if (first != null && last != null) details.push({ path: "last", message: "must not be given together with first" });
-  if (details.length > 0) throw invalidInput(details);
-  checkFilter(filter);
-}
-
-/** @throws AtlasError `invalid_input` */
-export function pageSize(first: number | null | undefined): number {
-  const message = first == null ? null : sizeFault(first);
-  if (message !== null) throw invalidInput([{ path: "first", message }]);
-  return first ?? DEFAULT_PAGE_SIZE;
-}
-
-/** Why a page cannot have so many; null when it can. */
-function sizeFault(size: number): string | null {
-  return size < 1 || size > MAX_PAGE_SIZE ? `must be 1–${MAX_PAGE_SIZE}, got ${size}` : null;
-}
-
-/** @throws AtlasError `invalid_input` naming each list that is too long and whatever cannot be a value of its field. */
-export function checkFilter(
-  filter:
-    | { status?: unknown; jobType?: unknown; jobId?: unknown; createdAfter?: unknown; createdBefore?: unknown }
-    | null
-    | undefined,
-): void {
-  const details: ErrorDetail[] = [];
-  for (const path of ["status", "jobType", "jobId"] as const) {
-    const values: unknown = filter?.[path];
-    if (!Array.isArray(values)) continue;
-    if (values.length > MAX_FILTER_VALUES) {
-      details.push({ path: `filter.${path}`, message: `must name at most ${MAX_FILTER_VALUES}, got ${values.length}` });
-    } else if (path === "jobId" && !values.every((id) => typeof id === "string" && isUuid(id))) {
-      details.push({ path: "filter.jobId", message: "must be UUIDs" });
-    } else if (path === "jobType") {
-      const fault = values.map((type) => textFault(String(type))).find((message) => message !== null);
-      if (fault !== undefined) details.push({ path: "filter.jobType", message: fault });
-    }
-  }
-  for (const path of ["createdAfter", "createdBefore"] as const) {
-    const instant: unknown = filter?.[path];
-    const message = instant instanceof Date ? instantFault(instant) : null;
-    if (message !== null) details.push({ path: `filter.${path}`, message });
-  }
-  if (details.length > 0) throw invalidInput(details);
 }

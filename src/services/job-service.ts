@@ -19,26 +19,12 @@ import { DAILY_JOBS, LARGE_JSON } from "../limits/policies.js";
 import { type CreateJobInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
 import { eventCursorOf } from "./event-place.js";
-import {
-  addPayloads,
-  asSummaries,
-  countJobs,
-  JOB_PLACE,
-  type JobFilter,
-  type JobPage,
-  type PageInput,
-  readJobPage,
-  readJobs,
-} from "./job-page.js";
+import { addPayloads, asSummaries, countJobs, type JobPageInput, readJobPage, readJobs } from "./job-page.js";
+import type { JobFilter } from "./job-filter.js";
+import type { LivePage } from "./page.js";
 import { PayloadAllowance } from "./payload-allowance.js";
 import { type DailyJobs, dailyJobsOf } from "./seats.js";
 import { TenantLoader } from "./tenant-loader.js";
-
-/** A page and the place in the events that it shows. */
-export interface ListedJobs<Shown extends JobSummary> extends JobPage<Shown> {
-  /** Subscribe after this cursor, and no change since this page is missed. */
-  eventCursor: string;
-}
 
 /** A change made, and a place in the events before which everything is in the answer. */
 export interface Changed<T> {
@@ -99,33 +85,28 @@ export class JobService {
    * @param payloads how much input and output the page may have: it is cut where that ends.
    * @throws AtlasError `invalid_input`, `invalid_cursor`, `unavailable`
    */
-  async list(viewer: Viewer, page: PageInput, payloads: PayloadAllowance): Promise<ListedJobs<Job>> {
+  async list(viewer: Viewer, page: JobPageInput, payloads: PayloadAllowance): Promise<LivePage<Job>> {
     await payloads.turn();
     return this.database.transaction({ ...sessionOf(viewer), payloads: true }, async (tx) => {
       const { tenantId } = viewer;
       const found = await readJobPage(tx, this.cursors, tenantId, page, (jobs) =>
         addPayloads(tx, tenantId, jobs, payloads),
       );
-      return { ...found, eventCursor: this.eventCursor(viewer, tx, found.jobs) };
+      return { ...found, eventCursor: this.eventCursor(viewer, tx, found.items) };
     });
   }
 
   /** As `list`, without the jobs' payloads. */
-  async listSummaries(viewer: Viewer, page: PageInput): Promise<ListedJobs<JobSummary>> {
+  async listSummaries(viewer: Viewer, page: JobPageInput): Promise<LivePage<JobSummary>> {
     return this.act(viewer, async (tx) => {
       const found = await readJobPage(tx, this.cursors, viewer.tenantId, page, asSummaries);
-      return { ...found, eventCursor: this.eventCursor(viewer, tx, found.jobs) };
+      return { ...found, eventCursor: this.eventCursor(viewer, tx, found.items) };
     });
   }
 
   /** How much input and output an answer to the viewer may have. */
   payloadAllowance({ tenantId }: Pick<Viewer, "tenantId">, maxBytes: number): PayloadAllowance {
     return new PayloadAllowance(maxBytes, tenantId, this.pace);
-  }
-
-  /** The cursor of a job's place in a list. */
-  pageCursor(viewer: Viewer, job: JobSummary): string {
-    return this.cursors.seal(JOB_PLACE, viewer.tenantId, job);
   }
 
   async count(viewer: Viewer, filter: JobFilter | null): Promise<number> {

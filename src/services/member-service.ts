@@ -5,7 +5,7 @@ import { type MemberRole, type SeatType, TenantMemberEntity } from "../database/
 import { AtlasError } from "../errors.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
 import { readUsages } from "../queue/usage.js";
-import { pageSize } from "./job-page.js";
+import { type ForwardPageInput, type Page, pageOf, partOf } from "./page.js";
 import { dailyJobsOf, type DailyJobs } from "./seats.js";
 
 /** A member of the tenant, and what they have used of their day. */
@@ -15,18 +15,6 @@ interface TenantMember {
   seatType: SeatType;
   createdAt: Date;
   dailyJobs: DailyJobs;
-}
-
-/** Which part of the members, in the order of their ids. */
-export interface MemberPageInput {
-  first?: number | null | undefined;
-  after?: string | null | undefined;
-}
-
-export interface MemberPage {
-  members: (TenantMember & { cursor: string })[];
-  hasNextPage: boolean;
-  hasPreviousPage: boolean;
 }
 
 /** A member's place among the tenant's: their id. */
@@ -48,34 +36,32 @@ export class MemberService {
    * A page of the tenant's members with their usage of today (UTC).
    * @throws AtlasError `tenant_access_denied` for whoever is no owner; `invalid_input`, `invalid_cursor`
    */
-  async list(viewer: Viewer, { first, after }: MemberPageInput): Promise<MemberPage> {
+  async list(viewer: Viewer, page: ForwardPageInput): Promise<Page<TenantMember>> {
     if (viewer.role !== "owner") {
       throw new AtlasError(
         "tenant_access_denied",
         `Your role in this tenant is ${viewer.role}: owners see its members`,
       );
     }
-    const size = pageSize(first);
+    const part = partOf(page);
     const { tenantId } = viewer;
-    const afterId = after == null ? null : this.cursors.open(MEMBER_PLACE, tenantId, after);
+    const afterId = part.after === null ? null : this.cursors.open(MEMBER_PLACE, tenantId, part.after);
     return this.database.transaction(sessionOf(viewer), async (tx) => {
       const rows = await tx.em
         .qb(TenantMemberEntity)
         .select(["userId", "role", "seat", "createdAt"])
         .where({ tenantId, ...(afterId !== null && { userId: { $gt: afterId } }) })
         .orderBy({ userId: "asc" })
-        .limit(size + 1)
+        .limit(part.limit)
         .execute("all");
-      const shown = await readUsages(tx, tenantId, rows.slice(0, size));
-      const members = shown.map(({ member, usage }) => ({
+      const members = (await readUsages(tx, tenantId, rows)).map(({ member, usage }) => ({
         userId: member.userId,
         role: member.role,
         seatType: member.seat,
         createdAt: new Date(member.createdAt),
         dailyJobs: dailyJobsOf(member.seat, usage),
-        cursor: this.cursors.seal(MEMBER_PLACE, tenantId, member.userId),
       }));
-      return { members, hasNextPage: rows.length > size, hasPreviousPage: after != null };
+      return pageOf(part, members, ({ userId }) => this.cursors.seal(MEMBER_PLACE, tenantId, userId));
     });
   }
 }

@@ -6,6 +6,7 @@ import type { Logger } from "../log.js";
 import { CreateLimit } from "./create-limit.js";
 import type { Cursors } from "./cursors.js";
 import { EventService } from "./event-service.js";
+import { JobHistory } from "./job-history.js";
 import { JobService } from "./job-service.js";
 import { MemberService } from "./member-service.js";
 
@@ -27,6 +28,7 @@ export function createServices({ config, database, hints, feed, cursors, log }: 
   return {
     jobs: new JobService(database, hints, cursors, createLimit, log),
     events: new EventService(database, feed, cursors),
+    jobHistory: new JobHistory(database, cursors),
     members: new MemberService(database, cursors),
   };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readCursorKey } from "../../src/database/installation.js";
 import { Cursors } from "../../src/services/cursors.js";
 import { EVENT_PLACE } from "../../src/services/event-place.js";
-import { JOB_EVENT_PLACE } from "../../src/services/event-service.js";
+import { JOB_EVENT_PLACE } from "../../src/services/job-history.js";
 import { JOB_PLACE } from "../../src/services/job-page.js";
 import { MEMBER_PLACE } from "../../src/services/member-service.js";
 import { startApi, type TestApi } from "../support/api.js";

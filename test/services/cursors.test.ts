@@ -1,6 +1,6 @@
 import { type CursorCodec, Cursors } from "../../src/services/cursors.js";
 import { EVENT_PLACE } from "../../src/services/event-place.js";
-import { JOB_EVENT_PLACE } from "../../src/services/event-service.js";
+import { JOB_EVENT_PLACE } from "../../src/services/job-history.js";
 import { JOB_PLACE } from "../../src/services/job-page.js";
 import { MEMBER_PLACE } from "../../src/services/member-service.js";
 

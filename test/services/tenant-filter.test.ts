@@ -60,8 +60,8 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   it("lists none of another tenant's jobs", async () => {
     await create(mine);
     await create(theirs);
-    const { jobs } = await api.jobs.listSummaries(mine, { first: 200 });
-    expect(new Set(jobs.map(({ tenantId }) => tenantId))).toEqual(new Set([mine.tenantId]));
+    const { items } = await api.jobs.listSummaries(mine, { first: 200 });
+    expect(new Set(items.map(({ tenantId }) => tenantId))).toEqual(new Set([mine.tenantId]));
   });
 
   it("counts none of another tenant's jobs", async () => {
@@ -105,8 +105,8 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
 
   it("reads no event of another tenant's job", async () => {
     const { id } = await create(theirs);
-    expect((await api.events.jobEvents(theirs, id, {})).events).toHaveLength(1);
-    expect((await api.events.jobEvents(mine, id, {})).events).toEqual([]);
+    expect((await api.jobHistory.events(theirs, id, {})).items).toHaveLength(1);
+    expect((await api.jobHistory.events(mine, id, {})).items).toEqual([]);
   });
 
   it("reads no attempt of another tenant's job", async () => {
@@ -114,16 +114,16 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
     await api.database.transaction(SYSTEM, (tx) =>
       tx.query("update jobs set status = 'running', attempt = 1, worker_id = gen_random_uuid() where id = $1", [id]),
     );
-    expect(await api.events.attempts(theirs, id)).toHaveLength(1);
-    expect(await api.events.attempts(mine, id)).toEqual([]);
+    expect(await api.jobHistory.attempts(theirs, id)).toHaveLength(1);
+    expect(await api.jobHistory.attempts(mine, id)).toEqual([]);
   });
 
   it("pages through none of another tenant's events", async () => {
     const [their, own] = [await create(theirs), await create(mine)];
     // In order, and as soon as no transaction of the cluster could still put one before them.
     const ids = await until(async () => {
-      const { events } = await api.events.tenantEvents(mine, { first: 200 });
-      const seen = events.map(({ jobId }) => jobId);
+      const { items } = await api.events.tenantEvents(mine, { first: 200 });
+      const seen = items.map(({ jobId }) => jobId);
       return seen.includes(own.id) && seen;
     });
     expect(ids).not.toContain(their.id);
@@ -144,12 +144,10 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   });
 
   it("takes no cursor of another tenant's", async () => {
-    const their = await create(theirs);
-    const { eventCursor } = await api.jobs.listSummaries(theirs, {});
+    await create(theirs);
+    const { items, eventCursor } = await api.jobs.listSummaries(theirs, {});
     const refused = { code: "invalid_cursor" };
-    await expect(api.jobs.listSummaries(mine, { after: api.jobs.pageCursor(theirs, their) })).rejects.toMatchObject(
-      refused,
-    );
+    await expect(api.jobs.listSummaries(mine, { after: items[0]?.cursor })).rejects.toMatchObject(refused);
     await expect(api.events.tenantEvents(mine, { after: eventCursor })).rejects.toMatchObject(refused);
     await expect(api.events.changes(mine, null, eventCursor)).rejects.toMatchObject(refused);
   });
@@ -162,7 +160,7 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   });
 
   it("lists none of another tenant's members", async () => {
-    const { members: listed } = await api.members.list({ ...mine, role: "owner" }, {});
+    const { items: listed } = await api.members.list({ ...mine, role: "owner" }, {});
     expect(listed.map(({ userId }) => userId)).toEqual([mine.userId]);
   });
 

@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from "type-graphql";
-import type { EventPage } from "../../../services/event-service.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
+import { connectionOf } from "../connection.js";
 import { costOfPage, costOfSome } from "../complexity.js";
 import { JobAttemptType } from "../types/job-attempt.js";
 import { JobEventConnectionType } from "../types/job-event.js";
@@ -24,7 +24,8 @@ export class JobEventResolver {
     @Arg("after", () => EventCursor, { nullable: true, description: "After this place." }) after: string | null,
     @Ctx() context: GraphqlContext,
   ): Promise<JobEventConnectionType> {
-    return connectionOf(await context.services.events.tenantEvents(viewerOf(context), { first, after }));
+    const page = await context.services.events.tenantEvents(viewerOf(context), { first, after });
+    return { ...connectionOf(page), eventCursor: page.eventCursor };
   }
 
   @FieldResolver(() => JobEventConnectionType, {
@@ -42,9 +43,8 @@ export class JobEventResolver {
     before: string | null,
     @Ctx() context: GraphqlContext,
   ): Promise<JobEventConnectionType> {
-    return connectionOf(
-      await context.services.events.jobEvents(viewerOf(context), job.id, { first, after, last, before }),
-    );
+    const page = await context.services.jobHistory.events(viewerOf(context), job.id, { first, after, last, before });
+    return { ...connectionOf(page), eventCursor: page.eventCursor };
   }
 
   @FieldResolver(() => [JobAttemptType], {
@@ -52,16 +52,6 @@ export class JobEventResolver {
     description: "Its attempts, oldest first; the last 100 of those kept.",
   })
   attempts(@Root() job: JobType, @Ctx() context: GraphqlContext): Promise<JobAttemptType[]> {
-    return context.services.events.attempts(viewerOf(context), job.id);
+    return context.services.jobHistory.attempts(viewerOf(context), job.id);
   }
-}
-
-function connectionOf({ events, hasNextPage, hasPreviousPage, eventCursor }: EventPage): JobEventConnectionType {
-  const [startCursor = null, endCursor = null] = [events.at(0)?.cursor, events.at(-1)?.cursor];
-  return {
-    edges: events.map((node) => ({ node, cursor: node.cursor })),
-    nodes: events,
-    pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor },
-    eventCursor,
-  };
 }

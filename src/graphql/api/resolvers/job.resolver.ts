@@ -1,8 +1,7 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { Arg, Ctx, FieldResolver, ID, Info, Int, Query, Resolver, Root } from "type-graphql";
-import type { JobSummary } from "../../../queue/job.js";
-import type { ListedJobs } from "../../../services/job-service.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
+import { connectionOf } from "../connection.js";
 import { costOfJobs, costOfRow } from "../complexity.js";
 import { selectedJob } from "../selected-job.js";
 import { selects } from "../selects.js";
@@ -49,20 +48,11 @@ export class JobResolver {
     const viewer = viewerOf(context);
     const part = { filter, first, after, last, before };
     const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
-    const page: ListedJobs<JobSummary> =
+    const page =
       payloads === null
         ? await context.services.jobs.listSummaries(viewer, part)
         : await context.services.jobs.list(viewer, part, payloads);
-    const { hasNextPage, hasPreviousPage, eventCursor, jobs: nodes } = page;
-    // Made when it is selected: two hundred take longer than to read their jobs.
-    const edges = nodes.map((node) => ({
-      node,
-      get cursor() {
-        return context.services.jobs.pageCursor(viewer, node);
-      },
-    }));
-    const [startCursor = null, endCursor = null] = [edges.at(0)?.cursor, edges.at(-1)?.cursor];
-    return { edges, nodes, pageInfo: { hasNextPage, hasPreviousPage, startCursor, endCursor }, eventCursor, filter };
+    return { ...connectionOf<JobResult>(page), eventCursor: page.eventCursor, filter };
   }
 
   @FieldResolver(() => Int, { complexity: 1, description: "How many jobs pass the filter, on all pages together." })

@@ -1,5 +1,6 @@
 import { Arg, Ctx, Int, Query, Resolver } from "type-graphql";
 import { type GraphqlContext, viewerOf } from "../context.js";
+import { connectionOf } from "../connection.js";
 import { costOfPage } from "../complexity.js";
 import { MemberConnectionType } from "../types/member.js";
 
@@ -17,12 +18,6 @@ export class MemberResolver {
     after: string | null,
     @Ctx() context: GraphqlContext,
   ): Promise<MemberConnectionType> {
-    const { members, ...page } = await context.services.members.list(viewerOf(context), { first, after });
-    const [startCursor = null, endCursor = null] = [members.at(0)?.cursor, members.at(-1)?.cursor];
-    return {
-      edges: members.map((node) => ({ node, cursor: node.cursor })),
-      nodes: members,
-      pageInfo: { ...page, startCursor, endCursor },
-    };
+    return connectionOf(await context.services.members.list(viewerOf(context), { first, after }));
   }
 }

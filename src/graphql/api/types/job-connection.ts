@@ -1,5 +1,5 @@
 import { Field, ObjectType } from "type-graphql";
-import type { JobFilter } from "../../../services/job-page.js";
+import type { JobFilter } from "../../../services/job-filter.js";
 import { costOfRow } from "../complexity.js";
 import { type JobResult, JobType } from "./job.js";
 import { EventCursor } from "./scalars.js";
