@@ -14,6 +14,7 @@ import { migrate } from "../dist/database/migrate.js";
 import { createLogger } from "../dist/log.js";
 import { createMetrics } from "../dist/metrics.js";
 import { createServer } from "../dist/server.js";
+import { createSurfaces } from "../dist/surfaces.js";
 import { TenantService } from "../dist/services/tenant-service.js";
 
 /** An empty database to serve. */
@@ -53,7 +54,8 @@ export async function openService(given: BenchDatabase | null = null) {
   const rules = { key: { kind: "secret" as const, secret: randomUUID() }, issuer: null, audience: null };
   const api = await createApi({ config, database, hints, rules, log });
   const metrics = createMetrics(database);
-  const server = createServer({ config, log, database, metrics, api });
+  const surfaces = await createSurfaces({ ...api, config, log });
+  const server = createServer({ config, log, database, metrics, surfaces });
   const { url } = await server.listen();
 
   const tenants = new TenantService(database);
@@ -86,7 +88,6 @@ export async function openService(given: BenchDatabase | null = null) {
       await client.end();
     },
     async close() {
-      await api.graphql.closeSockets();
       await server.close(1_000);
       await api.close();
       await hints.close();

@@ -10,7 +10,6 @@ import { Cursors } from "./services/cursors.js";
 import { FeedDelay } from "./feed/feed-delay.js";
 import { Feed } from "./feed/feed.js";
 import { Tail } from "./feed/tail.js";
-import { createGraphqlServer, type GraphqlServer } from "./graphql/graphql-server.js";
 import type { Logger } from "./log.js";
 import { createServices, type Services } from "./services/services.js";
 
@@ -22,14 +21,13 @@ export interface ApiOptions {
   log: Logger;
 }
 
-/** What serves members: the services, who may use them, and GraphQL over them. */
+/** What serves members: the services, and who may use them. */
 export interface Api {
   services: Services;
   authenticator: Authenticator;
   memberships: MembershipWatch;
   tail: Tail;
   feedDelay: FeedDelay;
-  graphql: GraphqlServer;
   /** Once the server has drained: ends what would keep the process alive. */
   close(): Promise<void>;
 }
@@ -44,7 +42,6 @@ export async function createApi({ config, database, hints, rules, log }: ApiOpti
   const memberships = new MembershipWatch(authenticator, limits, log);
   const feed = new Feed(database, tail);
   const services = createServices({ config, database, hints, feed, cursors, log });
-  const graphql = await createGraphqlServer({ services, authenticator, memberships, config, log });
   const feedDelay = new FeedDelay(database, log);
   return {
     services,
@@ -52,9 +49,7 @@ export async function createApi({ config, database, hints, rules, log }: ApiOpti
     memberships,
     tail,
     feedDelay,
-    graphql,
     async close() {
-      await graphql.close();
       memberships.close();
       feedDelay.close();
       await tail.close();

@@ -12,6 +12,7 @@ import { checkPort } from "./http/listen.js";
 import { createLogger, type Logger } from "./log.js";
 import { createMetrics } from "./metrics.js";
 import { createServer } from "./server.js";
+import { createSurfaces } from "./surfaces.js";
 import { WorkerHost } from "./worker/worker-host.js";
 
 const SAME_SIGNAL_MS = 1_000;
@@ -50,13 +51,8 @@ async function start(config: Config, log: Logger, signal: AbortSignal): Promise<
     const metrics = createMetrics(database);
     const api = serves.api ? await createApi({ config, database, hints, rules, log }) : null;
     if (api !== null) opened.push(() => api.close());
-    const server = createServer({
-      config,
-      log,
-      database,
-      metrics,
-      ...(api !== null && { api }),
-    });
+    const surfaces = api === null ? [] : await createSurfaces({ ...api, config, log });
+    const server = createServer({ config, log, database, metrics, surfaces });
     // Before the worker begins anything: a port that is taken stops the start.
     const listening = await server.listen();
     const workerId = await worker?.work(database, url);
@@ -70,7 +66,6 @@ async function start(config: Config, log: Logger, signal: AbortSignal): Promise<
     return {
       async stop() {
         server.failReadiness();
-        await api?.graphql.closeSockets();
         await Promise.all([server.close(config.shutdownGraceMs), worker?.drain()]);
         await close();
       },

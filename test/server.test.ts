@@ -7,6 +7,9 @@ import { pino } from "pino";
 import { type Config, ConfigError, loadConfig } from "../src/config.js";
 import { Database } from "../src/database/database.js";
 import { AtlasError } from "../src/errors.js";
+import { createGraphqlRoutes } from "../src/graphql/graphql-routes.js";
+import { Pace } from "../src/limits/pace.js";
+import { LARGE_JSON } from "../src/limits/policies.js";
 import { createMetrics } from "../src/metrics.js";
 import { type AtlasServer, createServer } from "../src/server.js";
 import { call, expectError } from "./rest/call.js";
@@ -24,7 +27,8 @@ interface Served {
   lines: Line[];
 }
 
-const AUTHENTICATED = { tenantId: "", userId: "", role: "member", seatType: "pro", expiresAt: new Date() } as const;
+const signIn: RequestHandler = (_request, _response, next) => next();
+const bodies = new Pace(LARGE_JSON);
 
 let own: TestDatabase;
 const opened: AtlasServer[] = [];
@@ -51,20 +55,7 @@ async function serve(
     log: pino({ level: "debug" }, { write: (line) => void lines.push(JSON.parse(line) as Line) }),
     database,
     metrics: createMetrics(database),
-    ...(graphql !== undefined && {
-      api: {
-        services: {} as never,
-        memberships: {} as never,
-        authenticator: { enter: () => Promise.resolve({ viewer: AUTHENTICATED, leave: () => undefined }) } as never,
-        graphql: {
-          signIn: (_request, _response, next) => next(),
-          middleware: graphql,
-          serveWebSocket: () => undefined,
-          closeSockets: () => Promise.resolve(),
-          close: () => Promise.resolve(),
-        },
-      },
-    }),
+    surfaces: graphql === undefined ? [] : [{ routes: () => createGraphqlRoutes({ signIn, answer: graphql, bodies }) }],
   });
   opened.push(server);
   return { ...(await server.listen()), server, lines };

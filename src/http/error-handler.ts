@@ -1,16 +1,17 @@
 import type { ErrorRequestHandler } from "express";
 import { AtlasError, ERRORS } from "../errors.js";
+import { localsOf } from "./request-locals.js";
 
 /** An error as a surface's body. */
 export type ErrorBody = (error: AtlasError, requestId: string) => object;
 
 /**
  * Answers an error with its status and headers, and with the contract's JSON body unless a surface has one of its own.
- * What was thrown is left in `response.locals.failure`, for the request's one log line.
+ * What was thrown is kept in the request's locals, for the request's one log line.
  */
-export function createErrorHandler(bodyOf: ErrorBody = restBody): ErrorRequestHandler {
+export function createErrorHandler(bodyOf: ErrorBody = errorBody): ErrorRequestHandler {
   return (thrown: unknown, _request, response, next) => {
-    response.locals["failure"] = thrown;
+    localsOf(response).failure = thrown;
     if (response.headersSent) {
       next(thrown);
       return;
@@ -19,12 +20,12 @@ export function createErrorHandler(bodyOf: ErrorBody = restBody): ErrorRequestHa
     const { status } = ERRORS[error.code];
     if (status === 401) response.setHeader("WWW-Authenticate", "Bearer");
     if (error.retryAfterSeconds !== undefined) response.setHeader("Retry-After", String(error.retryAfterSeconds));
-    response.status(status).json(bodyOf(error, String(response.locals["requestId"])));
+    response.status(status).json(bodyOf(error, localsOf(response).scope.requestId));
   };
 }
 
-/** An error as REST tells it. */
-export function restBody(error: AtlasError, requestId: string): object {
+/** The contract's body of an error, on every route that has none of its own. */
+export function errorBody(error: AtlasError, requestId: string): object {
   return {
     ok: false,
     error: error.code,

@@ -4,7 +4,7 @@ import { parseJson } from "../bounds/exact-json.js";
 import { AtlasError } from "../errors.js";
 import type { Pace } from "../limits/pace.js";
 import { BODIES } from "../limits/policies.js";
-import type { Viewer } from "../auth/viewer.js";
+import { localsOf } from "./request-locals.js";
 
 /** Smaller bodies are not looked at. */
 const COUNTED_BYTES = 64 * 1024;
@@ -56,7 +56,7 @@ const parse: RequestHandler = (request: Request, _response, next) => {
 };
 
 function senderOf(response: Response): string | undefined {
-  return (response.locals["viewer"] as Viewer | undefined)?.userId;
+  return localsOf(response).viewer?.userId;
 }
 
 const [QUOTE, BACKSLASH, COMMA, COLON, BRACKET, BRACE] = Buffer.from('"\\,:[{');

@@ -1,22 +1,35 @@
 import type { Request, RequestHandler, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import { type Credentials, credentialsOf } from "../auth/credentials.js";
-import type { RequestScope, Viewer } from "../auth/viewer.js";
+import type { Viewer } from "../auth/viewer.js";
+import { localsOf } from "./request-locals.js";
+
+export interface SignInOptions {
+  /** Where else the tenant may be named, when no header does. By default nowhere. */
+  otherTenantIds?: (request: Request) => string[];
+  /** Whether a stranger's request goes on, with the `refusal` kept in its locals. By default the refusal is thrown. */
+  admitsStrangers?: boolean;
+}
 
 /**
  * Settles who asks, before a body is read. A user's requests take turns; the turn ends with the response, or with
  * `leaveEarly`.
- * @param otherTenantIds where else the tenant may be named, when no header does.
  */
 export function signIn(
   authenticator: Authenticator,
-  otherTenantIds: (request: Request) => string[] = () => [],
+  { otherTenantIds = () => [], admitsStrangers = false }: SignInOptions = {},
 ): RequestHandler {
   return async (request, response, next) => {
     const credentials = credentialsOf(request.headers);
     const inHeader = credentials.tenantIds.some((id) => id.trim() !== "");
     const asked = inHeader ? credentials : { ...credentials, tenantIds: otherTenantIds(request) };
-    if (await enter(authenticator, asked, response)) next();
+    try {
+      if (!(await enter(authenticator, asked, response))) return;
+    } catch (error) {
+      if (!admitsStrangers) throw error;
+      localsOf(response).refusal = error;
+    }
+    next();
   };
 }
 
@@ -31,30 +44,31 @@ export async function enterAgain(
   response: Response,
   lastedMs: number,
 ): Promise<boolean> {
-  const scope = response.locals["scope"] as RequestScope;
-  if (scope.deadlineAt !== undefined) scope.deadlineAt += lastedMs;
+  localsOf(response).scope.deadlineAt += lastedMs;
   return enter(authenticator, credentialsOf(request.headers), response);
 }
 
 async function enter(authenticator: Authenticator, credentials: Credentials, response: Response): Promise<boolean> {
-  const scope = response.locals["scope"] as RequestScope;
-  const { viewer, leave } = await authenticator.enter(credentials, scope);
+  const locals = localsOf(response);
+  const { viewer, leave } = await authenticator.enter(credentials, locals.scope);
   response.once("close", leave);
   // Nobody waits for an answer, and nobody would hear of a later close.
-  if (scope.gone?.aborted === true) {
+  if (locals.scope.gone.aborted) {
     leave();
     return false;
   }
-  Object.assign(response.locals, { viewer, leave });
+  Object.assign(locals, { viewer, leave });
   return true;
 }
 
-/** Who has signed in. */
+/** Who has signed in. @throws Error on a route without `signIn`, or for a stranger */
 export function viewerOf(response: Response): Viewer {
-  return response.locals["viewer"] as Viewer;
+  const { viewer } = localsOf(response);
+  if (viewer === undefined) throw new Error("a route asked who has signed in, and nobody has");
+  return viewer;
 }
 
 /** Gives the user's turn to their next request, for a response that lasts. */
 export function leaveEarly(response: Response): void {
-  (response.locals["leave"] as () => void)();
+  localsOf(response).leave?.();
 }

@@ -6,10 +6,11 @@ import type { ChangeFilter } from "../services/change-filter.js";
 import type { ChangeStream } from "../services/event-service.js";
 import type { Services } from "../services/services.js";
 import { type ChangeToEnd, untilFinished } from "../services/until-finished.js";
-import { asAtlasError, restBody } from "../http/error-handler.js";
+import { asAtlasError, errorBody } from "../http/error-handler.js";
 import { EventStreamWriter } from "../http/event-stream-writer.js";
 import { statusNamed, STATUS_NAMES, toEventItem } from "./job-representation.js";
 import { type LastingRequestOptions, watchLasting } from "../http/lasting-request.js";
+import { localsOf } from "../http/request-locals.js";
 import { onlyMethods } from "../http/only-methods.js";
 import { checkQuery, oneQueryValue, queryValues } from "../http/query-values.js";
 import { leaveEarly, signIn, viewerOf } from "../http/sign-in.js";
@@ -72,7 +73,7 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
         if (stream?.finished() === true) void writer.write(END_OF_JOBS);
       } catch (error) {
         void writer.write(endFrame(asAtlasError(error), response));
-        if (error !== ending.reason) response.locals["failure"] = error;
+        if (error !== ending.reason) localsOf(response).failure = error;
       } finally {
         release();
         stop();
@@ -92,7 +93,7 @@ async function* shown(changes: ChangeStream): AsyncGenerator<ChangeToEnd, void> 
 }
 
 function endFrame(error: AtlasError, response: Response): string {
-  return `event: end\ndata: ${JSON.stringify(restBody(error, String(response.locals["requestId"])))}\n\n`;
+  return `event: end\ndata: ${JSON.stringify(errorBody(error, localsOf(response).scope.requestId))}\n\n`;
 }
 
 /** `Last-Event-ID` before `after`: a client that reconnects sends the address it began with. */

@@ -37,7 +37,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
 
   router
     .route("/v1/jobs/list")
-    .get(signIn(authenticator, tenantOf), async (request, response) => {
+    .get(signIn(authenticator, { otherTenantIds: tenantOf }), async (request, response) => {
       const viewer = viewerOf(response);
       const userId = userIdOf(request);
       const page = await jobs.list(viewer, { first: LIST_SIZE }, jobs.payloadAllowance(viewer, MAX_PAYLOAD_BYTES));

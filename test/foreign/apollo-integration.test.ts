@@ -2,7 +2,10 @@
 import { ApolloServer, type BaseContext } from "@apollo/server";
 import { defineIntegrationTestSuite } from "@apollo/server-integration-testsuite";
 import { loadConfig } from "../../src/config.js";
-import { answerWith, type GraphqlServer } from "../../src/graphql/graphql-server.js";
+import { createGraphqlRoutes } from "../../src/graphql/graphql-routes.js";
+import { answerWith } from "../../src/graphql/graphql-surface.js";
+import { Pace } from "../../src/limits/pace.js";
+import { LARGE_JSON } from "../../src/limits/policies.js";
 import { createMetrics, type Metrics } from "../../src/metrics.js";
 import { createServer } from "../../src/server.js";
 import { startApi, type TestApi } from "../support/api.js";
@@ -23,15 +26,14 @@ const emptyContext = (): Promise<BaseContext> => Promise.resolve({});
 defineIntegrationTestSuite(async (options, { context = emptyContext } = {}) => {
   const apollo = new ApolloServer(options);
   await apollo.start();
-  const graphql: GraphqlServer = {
+  const routes = createGraphqlRoutes({
     // The suite brings nobody who could sign in.
     signIn: (_request, _response, next) => next(),
-    middleware: answerWith(apollo, context),
-    serveWebSocket: () => undefined,
-    closeSockets: () => Promise.resolve(),
-    close: () => Promise.resolve(),
-  };
-  const server = createServer({ config, log: silent, database: api.database, metrics, api: { ...api, graphql } });
+    answer: answerWith(apollo, context),
+    bodies: new Pace(LARGE_JSON),
+  });
+  const surfaces = [{ routes: () => routes }];
+  const server = createServer({ config, log: silent, database: api.database, metrics, surfaces });
   const { url } = await server.listen();
   return { server: apollo, url: `${url}/graphql`, extraCleanup: () => server.close(0) };
 });

@@ -8,6 +8,7 @@ import type { MemberRole, SeatType } from "../../src/database/entities/tenant-me
 import { openHints } from "../../src/database/hints.js";
 import { createMetrics } from "../../src/metrics.js";
 import { createServer } from "../../src/server.js";
+import { createSurfaces } from "../../src/surfaces.js";
 import { createTenant, createTestDatabase, silent, type TestDatabase } from "./database.js";
 
 /** A member of a tenant with a token of theirs. */
@@ -36,7 +37,8 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
   const hints = openHints(config.notify ? url : null, silent);
   const api = await createApi({ config, database, hints, rules: RULES, log });
   const metrics = createMetrics(database);
-  const server = createServer({ config, log, database, metrics, api });
+  const surfaces = await createSurfaces({ ...api, config, log });
+  const server = createServer({ config, log, database, metrics, surfaces });
   metrics.watchFeed(api);
   const { url: address, port } = await server.listen();
   return {
@@ -52,7 +54,6 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
     member: (options?: { seat?: SeatType; role?: MemberRole }) => createMember(database, options),
     async close() {
       server.failReadiness();
-      await api.graphql.closeSockets();
       await server.close(1_000);
       await api.close();
       await hints.close();

@@ -44,6 +44,16 @@ export function logUnknownErrors(log: Logger, requestId: string, errors: readonl
   }
 }
 
+/** An error as the body of a response, for what fails before GraphQL has the request. */
+export function errorBody({ code, message, retryAfterSeconds }: AtlasError, requestId: string): object {
+  const extensions = {
+    code: ERRORS[code].graphql,
+    requestId,
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+  };
+  return { errors: [{ message, extensions }] };
+}
+
 /** The longest wait that these errors ask for, in seconds; null when none does. */
 export function retryAfterOf(errors: readonly unknown[]): number | null {
   const waits = errors

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Server } from "node:http";
 import { ApolloServer, type ApolloServerPlugin, type BaseContext } from "@apollo/server";
 import {
   ApolloServerPluginCacheControlDisabled,
@@ -9,11 +8,13 @@ import { expressMiddleware } from "@as-integrations/express5";
 import { type Request, type RequestHandler, type Response, Router } from "express";
 import { GraphQLError } from "graphql";
 import type { Authenticator } from "../auth/authenticator.js";
-import { credentialsOf } from "../auth/credentials.js";
 import type { MembershipWatch } from "../auth/membership-watch.js";
-import type { RequestScope, Viewer } from "../auth/viewer.js";
 import type { Config } from "../config.js";
 import { AtlasError } from "../errors.js";
+import { localsOf } from "../http/request-locals.js";
+import { signIn } from "../http/sign-in.js";
+import type { Surface } from "../http/surface.js";
+import type { Pace } from "../limits/pace.js";
 import type { Logger } from "../log.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { Services } from "../services/services.js";
@@ -29,35 +30,24 @@ import {
   withRequestId,
 } from "./api/errors.js";
 import { createGraphiql } from "./graphiql.js";
-import type { Trust } from "./socket/same-origin.js";
+import { createGraphqlRoutes } from "./graphql-routes.js";
 import { asksForSchemaOnly } from "./admission/schema-only.js";
 import { createSchema } from "./api/schema.js";
 import { SocketServer } from "./socket/socket-server.js";
 
-export interface GraphqlServerOptions {
+export interface GraphqlSurfaceOptions {
   services: Services;
   authenticator: Authenticator;
   memberships: MembershipWatch;
+  /** At which each user sends bodies. */
+  bodies: Pace;
   config: Pick<Config, "production" | "corsOrigins" | "streamsPerUser" | "streamsPerTenant">;
   log: Logger;
 }
 
-export interface GraphqlServer {
-  /** For `/graphql`, before the body is read, and after what sets `response.locals.scope`. */
-  signIn: RequestHandler;
-  /** For `/graphql`, behind a JSON body parser. */
-  middleware: RequestHandler;
-  /** Serves subscriptions on the upgrade requests of an HTTP server. */
-  serveWebSocket(server: Server, trusts: Trust): void;
-  /** Closes the sockets with 1001 and takes no more. */
-  closeSockets(): Promise<void>;
-  /** Once the server has drained: no more operation can start. */
-  close(): Promise<void>;
-}
-
 /** GraphQL: queries and mutations over HTTP, subscriptions over WebSocket, and GraphiQL outside production. */
-export async function createGraphqlServer(options: GraphqlServerOptions): Promise<GraphqlServer> {
-  const { authenticator, config, log } = options;
+export async function createGraphqlSurface(options: GraphqlSurfaceOptions): Promise<Surface> {
+  const { authenticator, bodies, config, log } = options;
   const schema = await createSchema();
   const costLimit = new CostLimit(schema);
   const apollo = new ApolloServer<GraphqlContext>({
@@ -92,14 +82,14 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
 
   const before = Router();
   if (!config.production) before.use(createGraphiql());
-  before.use(signIn(authenticator, config.production));
-  const middleware = Router();
-  middleware.use(checkDocument);
-  middleware.use(answerWith(apollo, (response) => Promise.resolve(contextOf(response, options))));
+  // A stranger may ask for the schema alone, outside production.
+  before.use(signIn(authenticator, { admitsStrangers: !config.production }));
+  const answer = Router();
+  answer.use(checkDocument);
+  answer.use(answerWith(apollo, (response) => Promise.resolve(contextOf(response, options))));
   return {
-    signIn: before,
-    middleware,
-    serveWebSocket: (server, trusts) => sockets.serve(server, trusts),
+    routes: () => createGraphqlRoutes({ signIn: before, answer, bodies }),
+    serveUpgrades: (server, trusts) => sockets.serve(server, trusts),
     closeSockets: () => sockets.close(),
     close: () => apollo.stop(),
   };
@@ -107,28 +97,6 @@ export async function createGraphqlServer(options: GraphqlServerOptions): Promis
 
 /** The request that an error is formatted for: Apollo refuses some before it has a context. */
 const requestIds = new AsyncLocalStorage<string>();
-
-/**
- * Settles who asks before the body is read. Outside production a stranger's is read too: it may ask for the schema alone.
- */
-function signIn(authenticator: Authenticator, production: boolean): RequestHandler {
-  return async (request, response, next) => {
-    const scope = response.locals["scope"] as RequestScope;
-    try {
-      const { viewer, leave } = await authenticator.enter(credentialsOf(request.headers), scope);
-      response.once("close", leave);
-      if (scope.gone?.aborted === true) {
-        leave();
-        return;
-      }
-      response.locals["viewer"] = viewer;
-    } catch (error) {
-      if (production) throw error;
-      response.locals["refusal"] = error;
-    }
-    next();
-  };
-}
 
 /** Lets an Apollo server, once it has started, answer requests behind a JSON body parser. */
 export function answerWith<Context extends BaseContext>(
@@ -139,13 +107,13 @@ export function answerWith<Context extends BaseContext>(
   return (request, response, next) => {
     // The body parser leaves a request without a body undefined, which Apollo takes for a missing parser.
     request.body ??= {};
-    return requestIds.run(String(response.locals["requestId"]), answer, request, response, next);
+    return requestIds.run(localsOf(response).scope.requestId, answer, request, response, next);
   };
 }
 
 /** Refuses a stranger who wants more than the schema, and a document that is too large. */
 const checkDocument: RequestHandler = (request: Request, response, next) => {
-  const { viewer, refusal, requestId } = response.locals as { viewer?: Viewer; refusal?: unknown; requestId: string };
+  const { viewer, refusal, scope } = localsOf(response);
   // As Apollo reads it: Express's own parser stops after a thousand parameters.
   const query: unknown =
     request.method === "POST"
@@ -158,7 +126,7 @@ const checkDocument: RequestHandler = (request: Request, response, next) => {
     if (error instanceof AtlasError) {
       const body = formatError({ message: error.message }, asGraphqlError(error));
       response.status(wantsOldJson(request.get("accept") ?? "") ? 200 : 400);
-      response.json({ errors: [withRequestId(body, requestId)] });
+      response.json({ errors: [withRequestId(body, scope.requestId)] });
       return;
     }
     // A syntax error is Apollo's to tell.
@@ -172,15 +140,15 @@ function wantsOldJson(accept: string): boolean {
   return accept.includes("application/json") && !accept.includes("application/graphql-response+json");
 }
 
-function contextOf(response: Response, { services }: GraphqlServerOptions): GraphqlContext {
-  const viewer = (response.locals["viewer"] as Viewer | undefined) ?? null;
+function contextOf(response: Response, { services }: GraphqlSurfaceOptions): GraphqlContext {
+  const viewer = localsOf(response).viewer ?? null;
   return {
     viewer,
     services,
     payloads: fullAllowance(services, viewer),
     onAllowance: (allowance) => response.set(allowanceHeaders(allowance)),
     onCharge: (charge) => response.set(costHeaders(charge)),
-    requestId: String(response.locals["requestId"]),
+    requestId: localsOf(response).scope.requestId,
   };
 }
 

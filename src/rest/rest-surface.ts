@@ -1,0 +1,31 @@
+import { Router } from "express";
+import type { Authenticator } from "../auth/authenticator.js";
+import type { MembershipWatch } from "../auth/membership-watch.js";
+import type { Config } from "../config.js";
+import type { Surface } from "../http/surface.js";
+import type { Pace } from "../limits/pace.js";
+import type { Services } from "../services/services.js";
+import { createJobEventsRoutes } from "./job-events.routes.js";
+import { createJobsRoutes } from "./jobs.routes.js";
+import { createMembersRoutes } from "./members.routes.js";
+
+export interface RestSurfaceOptions {
+  services: Services;
+  authenticator: Authenticator;
+  memberships: MembershipWatch;
+  /** At which each user sends bodies. */
+  bodies: Pace;
+  config: Pick<Config, "legacyStatusNames">;
+}
+
+/** REST: the legacy API's routes, and ours in its manner. */
+export function createRestSurface({ config: { legacyStatusNames }, ...options }: RestSurfaceOptions): Surface {
+  return {
+    routes: (closing) =>
+      Router().use(
+        createJobEventsRoutes({ ...options, legacyStatusNames, closing }),
+        createJobsRoutes({ ...options, legacyStatusNames, closing }),
+        createMembersRoutes(options),
+      ),
+  };
+}
