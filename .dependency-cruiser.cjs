@@ -3,20 +3,6 @@
 
 /** Open to every room; they import nothing of ours but one another. */
 const OPEN = ["config", "errors", "log"];
-const BELOW = [
-  "auth",
-  "bounds",
-  "database",
-  "feed",
-  "graphql",
-  "handlers",
-  "http",
-  "limits",
-  "queue",
-  "rest",
-  "services",
-  "worker",
-];
 /** What a surface serves is there as types; it is reached through the services. */
 const SERVED = ["database", "feed", "queue"];
 
@@ -29,20 +15,22 @@ const ALLOWED = {
   handlers: ["bounds", "limits"],
   services: ["auth", "bounds", "database", "feed", "limits", "queue"],
   worker: ["bounds", "database", "handlers", "limits", "queue"],
-  http: { values: ["auth", "bounds", "limits"], types: ["metrics"] },
+  http: { values: ["auth", "bounds", "limits"], types: ["database", "metrics"] },
   rest: { values: ["auth", "bounds", "http", "limits", "services"], types: SERVED },
   "graphql/api": { values: ["auth", "bounds", "limits", "services"], types: SERVED },
   "graphql/admission": { values: ["bounds", "graphql/api", "limits"], types: ["auth"] },
   "graphql/socket": { values: ["auth", "bounds", "graphql/admission", "graphql/api", "limits", "services"] },
   graphql: { values: ["auth", "bounds", "http", "limits", "services"] },
-  api: BELOW,
-  demo: BELOW,
-  metrics: BELOW,
+  api: ["auth", "database", "feed", "limits", "services"],
+  demo: { values: ["auth", "services"], types: ["database"] },
+  metrics: { values: ["queue"], types: ["database"] },
   "ensure-built": [],
   "front-page": ["demo"],
-  server: [...BELOW, "metrics", "api", "front-page"],
-  cli: [...BELOW, "client"],
-  main: [...BELOW, "api", "demo", "metrics", "server"],
+  server: { values: ["front-page", "http"], types: ["database", "metrics"] },
+  // The one room that knows every surface.
+  surfaces: { values: ["graphql", "http", "limits", "rest"], types: ["api"] },
+  cli: ["auth", "bounds", "client", "database", "services"],
+  main: ["api", "auth", "database", "demo", "http", "metrics", "server", "surfaces", "worker"],
 };
 /** Rooms closed also to what is open; some are still to come. */
 const ALONE = { bounds: ["errors"], limits: ["errors"], client: [], dashboard: ["client"] };

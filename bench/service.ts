@@ -88,6 +88,7 @@ export async function openService(given: BenchDatabase | null = null) {
       await client.end();
     },
     async close() {
+      await server.closeSockets();
       await server.close(1_000);
       await api.close();
       await hints.close();

@@ -66,6 +66,7 @@ async function start(config: Config, log: Logger, signal: AbortSignal): Promise<
     return {
       async stop() {
         server.failReadiness();
+        await server.closeSockets();
         await Promise.all([server.close(config.shutdownGraceMs), worker?.drain()]);
         await close();
       },

@@ -31,9 +31,11 @@ export interface AtlasServer {
   listen(): Promise<{ port: number; url: string }>;
   /** From now on `/readyz` answers 503. */
   failReadiness(): void;
+  /** Closes the surfaces' sockets; no more are taken, requests still are. */
+  closeSockets(): Promise<void>;
   /**
-   * Closes the surfaces' sockets, takes no more connections, ends event streams, lets requests in flight or on their way end
-   * for at most `graceMs`, and closes the surfaces.
+   * Takes no more connections, ends event streams, lets requests in flight or on their way end for at most `graceMs`, and
+   * closes the surfaces.
    */
   close(graceMs: number): Promise<void>;
 }
@@ -61,13 +63,15 @@ export function createServer({ config, log, database, metrics, surfaces }: Serve
     failReadiness: () => {
       ready = false;
     },
+    async closeSockets() {
+      await Promise.all(surfaces.map(async (surface) => surface.closeSockets?.()));
+    },
     async close(graceMs) {
-      await Promise.all(surfaces.map((surface) => surface.closeSockets?.()));
       closing.abort();
       await Promise.race([drain(), sleep(graceMs, undefined, { ref: false })]);
       server.closeAllConnections();
       server.close();
-      await Promise.all(surfaces.map((surface) => surface.close?.()));
+      await Promise.all(surfaces.map(async (surface) => surface.close?.()));
     },
   };
 }

@@ -31,13 +31,25 @@ const KEPT = {
     'import { signIn } from "../http/sign-in.js";\nimport { socket } from "./socket/socket.js";\nexport const server = [signIn, socket];',
   "src/rest/routes.ts":
     'import { signIn } from "../http/sign-in.js";\nimport { service } from "../services/service.js";\nexport const routes = [signIn, service];',
+  "src/surfaces.ts":
+    'import { server } from "./graphql/server.js";\nimport { routes } from "./rest/routes.js";\nexport const surfaces = [server, routes];',
+  "src/demo.ts": 'import { service } from "./services/service.js";\nexport const demo = service;',
+  "src/front-page.ts": 'import { demo } from "./demo.js";\nexport const frontPage = demo;',
+  "src/metrics.ts": 'import { job } from "./queue/job.js";\nexport const metrics = job;\nexport type Metrics = 1;',
+  "src/server.ts": [
+    'import { frontPage } from "./front-page.js";',
+    'import { signIn } from "./http/sign-in.js";',
+    'import type { Metrics } from "./metrics.js";',
+    "export const server = [frontPage, signIn] as Metrics[];",
+  ].join("\n"),
   "src/main.ts": [
     'import "express";',
     'import { viewer } from "./auth/viewer.js";',
-    'import { server } from "./graphql/server.js";',
-    'import { routes } from "./rest/routes.js";',
+    'import { metrics } from "./metrics.js";',
+    'import { server } from "./server.js";',
+    'import { surfaces } from "./surfaces.js";',
     'import { worker } from "./worker/worker.js";',
-    "export const all = [viewer, server, routes, worker];",
+    "export const all = [viewer, metrics, server, surfaces, worker];",
   ].join("\n"),
 };
 
@@ -82,6 +94,19 @@ const PLANTED: [rule: string, file: string, code: string][] = [
     'import type { server } from "../graphql/server.js";\nexport type Server = typeof server;',
   ],
   ["rest-imports-types-only", "src/rest/value.ts", 'export { job } from "../queue/job.js";'],
+  ["server-imports", "src/server/graphql.ts", 'export { server } from "../graphql/server.js";'],
+  [
+    "server-imports",
+    "src/server/rest.ts",
+    'import type { routes } from "../rest/routes.js";\nexport type Routes = typeof routes;',
+  ],
+  ["server-imports-types-only", "src/server/count.ts", 'export { metrics } from "../metrics.js";'],
+  ["surfaces-imports", "src/surfaces/service.ts", 'export { service } from "../services/service.js";'],
+  ["front-page-imports", "src/front-page/page.ts", 'export { routes } from "../rest/routes.js";'],
+  ["demo-imports", "src/demo/lines.ts", 'export { server } from "../graphql/server.js";'],
+  ["metrics-imports", "src/metrics/requests.ts", 'export { routes } from "../rest/routes.js";'],
+  ["api-imports", "src/api/all.ts", 'export { surfaces } from "../surfaces.js";'],
+  ["main-imports", "src/main/lines.ts", 'export { routes } from "../rest/routes.js";'],
   ["cli-imports", "src/cli/main.ts", 'export { all } from "../main.js";'],
   ["client-imports", "src/client/client.ts", 'export { log } from "../log.js";'],
   ["dashboard-imports", "src/dashboard/page.ts", 'export { job } from "../queue/job.js";'],

@@ -260,7 +260,7 @@ describe("the socket", () => {
       return String(answer).split("\r\n")[0];
     };
     expect(await upgrade()).toBe("HTTP/1.1 101 Switching Protocols");
-    const closed = ending.server.close(1_000);
+    const closed = ending.server.closeSockets();
     expect(await upgrade()).toBe("HTTP/1.1 503 Service Unavailable");
     await closed;
     await ending.close();

@@ -54,6 +54,7 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
     member: (options?: { seat?: SeatType; role?: MemberRole }) => createMember(database, options),
     async close() {
       server.failReadiness();
+      await server.closeSockets();
       await server.close(1_000);
       await api.close();
       await hints.close();
