@@ -22,7 +22,9 @@ export default {
       },
     ],
   },
+  testSequencer: "<rootDir>/test/support/longest-first.js",
   coverageProvider: "v8",
   testTimeout: 90_000,
-  maxWorkers: 2,
+  // Most tests wait for other processes now and then: on two cores three workers keep both busy.
+  maxWorkers: 3,
 };
