@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Database } from "./database/database.js";
 import { countByStatus } from "./queue/count-by-status.js";
-import { JOB_STATUSES } from "./queue/job.js";
+import { JOB_STATUSES } from "./words.js";
 
 /** What `/metrics` answers. */
 export interface Metrics {

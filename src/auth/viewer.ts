@@ -1,5 +1,5 @@
 import type { Session } from "../database/database.js";
-import type { MemberRole, SeatType } from "../database/entities/tenant-member.entity.js";
+import type { MemberRole, SeatType } from "../words.js";
 
 /** One request, or one connection: its id, and until when anything is done for it. */
 export interface RequestScope {

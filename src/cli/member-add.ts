@@ -1,5 +1,8 @@
 import { TenantService } from "../services/tenant-service.js";
+import { MEMBER_ROLES, SEATS } from "../words.js";
 import type { Command } from "./command.js";
+
+const oneOf = (words: readonly string[]): string => new Intl.ListFormat("en-GB", { type: "disjunction" }).format(words);
 
 export const memberAddCommand: Command = {
   name: "member add",
@@ -7,8 +10,8 @@ export const memberAddCommand: Command = {
   options: {
     tenant: { value: "UUID", required: true, about: "the tenant" },
     user: { value: "UUID", required: true, about: "the user: the `sub` of their tokens" },
-    seat: { value: "S", about: "free_beta, starter, pro or enterprise (the one they have, or free_beta)" },
-    role: { value: "R", about: "viewer, member or owner (the one they have, or member)" },
+    seat: { value: "S", about: `${oneOf(SEATS)} (the one they have, or free_beta)` },
+    role: { value: "R", about: `${oneOf(MEMBER_ROLES)} (the one they have, or member)` },
   },
   async run(options, context) {
     const database = await context.openDatabase();

@@ -1,4 +1,14 @@
-export type JobStatus = "QUEUED" | "RUNNING" | "COMPLETED" | "FAILED" | "CANCELED";
+import type { JobStatus as StatusWord } from "../words.js";
+
+/** GraphQL's name of each status. */
+const STATUS_NAMES = {
+  queued: "QUEUED",
+  running: "RUNNING",
+  completed: "COMPLETED",
+  failed: "FAILED",
+  canceled: "CANCELED",
+} as const satisfies { [Word in StatusWord]: Uppercase<Word> };
+export type JobStatus = (typeof STATUS_NAMES)[StatusWord];
 
 /** Why an attempt failed; instants are ISO 8601. */
 export interface JobError {

@@ -1,5 +1,5 @@
 import type { Transaction } from "../database/database.js";
-import type { JobStatus } from "./job.js";
+import type { JobStatus } from "../words.js";
 
 /** How many jobs there are of each status, all tenants together. */
 export async function countByStatus(tx: Transaction): Promise<{ status: JobStatus; count: number }[]> {

@@ -1,6 +1,6 @@
 import type { Transaction } from "../database/database.js";
 import { FENCE, fence, type HeldJob } from "./held-job.js";
-import type { JobStatus } from "./job.js";
+import type { JobStatus } from "../words.js";
 
 export interface Failure {
   /** Machine-readable, `snake_case`. */

@@ -1,4 +1,5 @@
-import { type JobError, type JobStatus, type StoredError, toJobError } from "./job.js";
+import { ACTOR_KINDS, type ActorKind, type JobStatus } from "../words.js";
+import { type JobError, type StoredError, toJobError } from "./job.js";
 
 /** One change of a job's status, as `job_events` keeps it. */
 export interface JobEvent {
@@ -26,17 +27,11 @@ export interface JobEvent {
 }
 
 /** Who made a change. */
-export interface Actor {
-  kind: (typeof ACTOR_KINDS)[number];
+interface Actor {
+  kind: ActorKind;
   /** The user's or the worker's; null for the others. */
   id: string | null;
 }
-
-/**
- * `user`: a member, through the API; `worker`: the one that runs the job; `system`: the queue itself, such as the rescue
- * of a lost worker's jobs; `database`: a person or program that writes to the database by itself.
- */
-const ACTOR_KINDS = ["user", "worker", "system", "database"] as const;
 
 /** A row of `job_events` as the driver returns it. */
 export interface JobEventRow {

@@ -1,6 +1,4 @@
-/** A job's statuses, in the order that a life passes them. */
-export const JOB_STATUSES = ["queued", "running", "completed", "failed", "canceled"] as const;
-export type JobStatus = (typeof JOB_STATUSES)[number];
+import type { JobStatus } from "../words.js";
 
 /** Why an attempt failed. */
 export interface JobError {

@@ -1,6 +1,6 @@
 import type { Transaction } from "../database/database.js";
 import { FENCE, fence, type HeldJob } from "./held-job.js";
-import type { JobStatus } from "./job.js";
+import type { JobStatus } from "../words.js";
 
 /**
  * Hands a running job back, as a worker does that is shutting down: it is `queued` at once, and the attempt that was

@@ -1,5 +1,5 @@
 import type { Transaction } from "../database/database.js";
-import type { JobStatus } from "./job.js";
+import type { JobStatus } from "../words.js";
 
 export interface Rescued {
   tenantId: string;

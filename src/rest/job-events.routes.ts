@@ -1,7 +1,7 @@
 import { type Request, type Response, Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import { type AtlasError, type ErrorDetail, invalidInput } from "../errors.js";
-import type { JobStatus } from "../queue/job.js";
+import type { JobStatus } from "../words.js";
 import type { ChangeFilter } from "../services/change-filter.js";
 import type { ChangeStream } from "../services/event-service.js";
 import type { Services } from "../services/services.js";

@@ -1,5 +1,5 @@
-import type { Job, JobError, JobStatus } from "../queue/job.js";
-import type { Actor } from "../queue/job-event.js";
+import type { Job, JobError } from "../queue/job.js";
+import type { JobStatus } from "../words.js";
 import type { StatusChange } from "../services/event-service.js";
 
 /** A job as the legacy API shows it: these fields and no others; what is absent is null, instants are ISO 8601 UTC. */
@@ -62,7 +62,11 @@ export interface EventItem {
   status: string | null;
   /** The failed attempt's, when this change ended one. */
   error: JobError | null;
-  actor: Actor;
+  actor: {
+    kind: "user" | "worker" | "system" | "database";
+    /** The user's or the worker's; null for the others. */
+    id: string | null;
+  };
   occurredAt: Date;
   /** What the job has put out, on the change that ended it, where a stream ends with its jobs. */
   output?: unknown;

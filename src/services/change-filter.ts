@@ -1,6 +1,6 @@
 import { textFault } from "../bounds/text.js";
 import { isUuid } from "../bounds/uuid.js";
-import type { JobStatus } from "../queue/job.js";
+import type { JobStatus } from "../words.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { refuseFilter, valuesFault } from "./filters.js";
 

@@ -1,4 +1,5 @@
-import type { JobError, JobStatus } from "../queue/job.js";
+import type { JobError } from "../queue/job.js";
+import type { JobStatus } from "../words.js";
 import type { JobEvent } from "../queue/job-event.js";
 
 /** One attempt of a job, read off its events. */

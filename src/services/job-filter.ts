@@ -1,6 +1,6 @@
 import { instantFault } from "../bounds/instants.js";
 import { textFault } from "../bounds/text.js";
-import type { JobStatus } from "../queue/job.js";
+import type { JobStatus } from "../words.js";
 import { refuseFilter, valuesFault } from "./filters.js";
 
 /** Which jobs; absent: all. */

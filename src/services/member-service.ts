@@ -1,7 +1,8 @@
 import { sessionOf, type Viewer } from "../auth/viewer.js";
 import { uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import type { Database } from "../database/database.js";
-import { type MemberRole, type SeatType, TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
+import { TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
+import type { MemberRole, SeatType } from "../words.js";
 import { AtlasError } from "../errors.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
 import { readUsages } from "../queue/usage.js";

@@ -1,5 +1,5 @@
-import type { SeatType } from "../database/entities/tenant-member.entity.js";
 import { DAILY_JOBS } from "../limits/policies.js";
+import type { SeatType } from "../words.js";
 import type { Usage } from "../queue/usage.js";
 
 /** A member's creates today; limit and remaining null: no limit. */

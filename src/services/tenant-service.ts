@@ -1,12 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { isUuid } from "../bounds/uuid.js";
 import type { Database } from "../database/database.js";
-import {
-  type MemberRole,
-  SEATS,
-  type SeatType,
-  TenantMemberEntity,
-} from "../database/entities/tenant-member.entity.js";
+import { TenantMemberEntity } from "../database/entities/tenant-member.entity.js";
+import { MEMBER_ROLES, type MemberRole, SEATS, type SeatType } from "../words.js";
 import { TenantEntity } from "../database/entities/tenant.entity.js";
 import { AtlasError, type ErrorDetail, invalidInput } from "../errors.js";
 import { textFault } from "../bounds/text.js";
@@ -24,7 +20,6 @@ export interface Member {
 }
 
 const MAX_NAME_CHARACTERS = 200;
-const ROLES = ["viewer", "member", "owner"] as const satisfies MemberRole[];
 const SYSTEM = { role: "worker", actor: "system" } as const;
 
 /** What the operator does with tenants and their members; acts for no viewer. */
@@ -62,9 +57,9 @@ export class TenantService {
     if (seat !== null && knownSeat === undefined) {
       details.push({ path: "seat", message: `must be one of ${SEATS.join(", ")}` });
     }
-    const knownRole = ROLES.find((known) => known === role);
+    const knownRole = MEMBER_ROLES.find((known) => known === role);
     if (role !== null && knownRole === undefined) {
-      details.push({ path: "role", message: `must be one of ${ROLES.join(", ")}` });
+      details.push({ path: "role", message: `must be one of ${MEMBER_ROLES.join(", ")}` });
     }
     if (details.length > 0) throw invalidInput(details);
     const ids = { tenantId: tenantId.toLowerCase(), userId: userId.toLowerCase() };

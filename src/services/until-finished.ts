@@ -1,12 +1,20 @@
 import type { Viewer } from "../auth/viewer.js";
 import { comparePositions } from "../feed/position.js";
-import type { JobStatus } from "../queue/job.js";
+import type { JobStatus } from "../words.js";
 import type { ChangeStream, EventService, StatusChange } from "./event-service.js";
 import { type JobService, notFound } from "./job-service.js";
 
+const OVER: Readonly<Record<JobStatus, boolean>> = {
+  queued: false,
+  running: false,
+  completed: true,
+  failed: true,
+  canceled: true,
+};
+
 /** Whether a job with this status has ended, or is deleted (null); a retry may begin it again. */
 export function isOver(status: JobStatus | null): boolean {
-  return status !== "queued" && status !== "running";
+  return status === null || OVER[status];
 }
 
 /** A status change on the way to the end of its job. */

@@ -5,7 +5,8 @@ import { type Handlers, type JsonObject, UNKNOWN_JOB_TYPE } from "../handlers/ha
 import { checkpoint } from "../queue/checkpoint.js";
 import { complete } from "../queue/complete.js";
 import { fail, type Failure } from "../queue/fail.js";
-import type { ClaimedJob, JobStatus } from "../queue/job.js";
+import type { ClaimedJob } from "../queue/job.js";
+import type { JobStatus } from "../words.js";
 import { release } from "../queue/release.js";
 import { HANDED_BACK, retryDelayMs } from "../queue/retry-policy.js";
 import type { Attempt } from "./attempt.js";

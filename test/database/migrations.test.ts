@@ -3,6 +3,7 @@ import { Database } from "../../src/database/database.js";
 import { entities } from "../../src/database/entities/entities.js";
 import { readCursorKey } from "../../src/database/installation.js";
 import { migrate } from "../../src/database/migrate.js";
+import { JOB_STATUSES, MEMBER_ROLES, SEATS } from "../../src/words.js";
 import {
   asSuperuser,
   createTenant,
@@ -54,6 +55,19 @@ describe("migrations", () => {
     });
     expect(described.length).toBeGreaterThan(60);
     expect(described.toSorted(byName)).toEqual(migrated.toSorted(byName));
+  });
+
+  it.each([
+    ["jobs_status_check", JOB_STATUSES],
+    ["tenant_members_seat_check", SEATS],
+    ["tenant_members_role_check", MEMBER_ROLES],
+  ])("let %s allow the words that the code has", async (constraint, words) => {
+    const [row] = (await asSuperuser(
+      `select pg_get_constraintdef(oid) as definition from pg_constraint where conname = '${constraint}'`,
+      own.superuserUrl,
+    )) as { definition: string }[];
+    const allowed = [...(row?.definition ?? "").matchAll(/'(\w+)'::text/g)].map(([, word]) => word);
+    expect(allowed).toEqual(words);
   });
 
   it("run once, however many processes migrate at the same moment", async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { JOB_STATUSES } from "../../src/queue/job.js";
+import { JOB_STATUSES } from "../../src/words.js";
 import { asSuperuser, createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
 
 const LEGAL = [

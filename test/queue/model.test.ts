@@ -7,7 +7,7 @@ import { deleteJob } from "../../src/queue/delete.js";
 import { enqueue } from "../../src/queue/enqueue.js";
 import { fail } from "../../src/queue/fail.js";
 import type { HeldJob } from "../../src/queue/held-job.js";
-import type { JobStatus } from "../../src/queue/job.js";
+import type { JobStatus } from "../../src/words.js";
 import { makeDue } from "../../src/queue/make-due.js";
 import { release } from "../../src/queue/release.js";
 import { rescue } from "../../src/queue/rescue.js";

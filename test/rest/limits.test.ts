@@ -1,5 +1,5 @@
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
-import type { SeatType } from "../../src/database/entities/tenant-member.entity.js";
+import type { SeatType } from "../../src/words.js";
 import { createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
 import { type Answer, call, expectError } from "./call.js";
 

@@ -4,7 +4,7 @@ import { issueToken } from "../../src/auth/issue-token.js";
 import type { TokenRules } from "../../src/auth/token-verifier.js";
 import { type Config, loadConfig } from "../../src/config.js";
 import type { Database } from "../../src/database/database.js";
-import type { MemberRole, SeatType } from "../../src/database/entities/tenant-member.entity.js";
+import type { MemberRole, SeatType } from "../../src/words.js";
 import { openHints } from "../../src/database/hints.js";
 import { createMetrics } from "../../src/metrics.js";
 import { createServer } from "../../src/server.js";

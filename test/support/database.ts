@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { Database } from "../../src/database/database.js";
-import type { MemberRole, SeatType } from "../../src/database/entities/tenant-member.entity.js";
+import type { MemberRole, SeatType } from "../../src/words.js";
 import { createLogger } from "../../src/log.js";
 
 /** A database of a test's own, migrated; the login is no superuser. */

@@ -1,11 +1,5 @@
 import { defineEntity, p } from "@mikro-orm/postgresql";
-
-/** What a member may do: read; also create and change jobs; also see all members' usage. */
-export type MemberRole = "viewer" | "member" | "owner";
-
-/** The seats, which set a member's jobs a day. */
-export const SEATS = ["free_beta", "starter", "pro", "enterprise"] as const;
-export type SeatType = (typeof SEATS)[number];
+import type { MemberRole, SeatType } from "../../words.js";
 
 /** A user's membership of a tenant. */
 export const TenantMemberEntity = defineEntity({

@@ -1,5 +1,5 @@
 import { Field, ID, InputType, Int } from "type-graphql";
-import type { JobStatus } from "../../../queue/job.js";
+import type { JobStatus } from "../../../words.js";
 import { JobStatusName } from "./enums.js";
 import { DateTime, JsonObject } from "./scalars.js";
 

@@ -1,5 +1,5 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
-import type { JobStatus } from "../../../queue/job.js";
+import type { JobStatus } from "../../../words.js";
 import { JobStatusName } from "./enums.js";
 import { JobErrorType } from "./job.js";
 import { DateTime } from "./scalars.js";

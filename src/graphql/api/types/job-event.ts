@@ -1,6 +1,5 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
-import type { JobStatus } from "../../../queue/job.js";
-import type { Actor } from "../../../queue/job-event.js";
+import type { ActorKind, JobStatus } from "../../../words.js";
 import { costOfRow } from "../complexity.js";
 import { ActorKindName, JobStatusName } from "./enums.js";
 import { PageInfoType } from "./job-connection.js";
@@ -11,7 +10,7 @@ import { DateTime, EventCursor } from "./scalars.js";
 @ObjectType("Actor", { description: "Who made a change.", simpleResolvers: true })
 export class ActorType {
   @Field(() => ActorKindName, { description: "What kind of actor." })
-  kind!: Actor["kind"];
+  kind!: ActorKind;
 
   @Field(() => ID, { nullable: true, description: "The user's or the worker's; null for the others." })
   id!: string | null;

@@ -1,5 +1,5 @@
 import { Field, ID, ObjectType } from "type-graphql";
-import type { MemberRole, SeatType } from "../../../database/entities/tenant-member.entity.js";
+import type { MemberRole, SeatType } from "../../../words.js";
 import { costOfRow } from "../complexity.js";
 import { MemberRoleName, SeatTypeName } from "./enums.js";
 import { PageInfoType } from "./job-connection.js";

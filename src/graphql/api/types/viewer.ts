@@ -1,5 +1,5 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
-import type { MemberRole, SeatType } from "../../../database/entities/tenant-member.entity.js";
+import type { MemberRole, SeatType } from "../../../words.js";
 import { MemberRoleName, SeatTypeName } from "./enums.js";
 import { NodeType } from "./node.js";
 import { DateTime } from "./scalars.js";

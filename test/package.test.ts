@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
 
 const TYPED = `
@@ -20,6 +20,14 @@ const handler: Handler = async (input, context: HandlerContext) => {
   throw new RetryError("busy", 60_000);
 };
 export default handler;
+`;
+
+const CLIENT = `
+import { createAtlasClient, type JobStatus } from "atlas-jobs/client";
+
+export const ended: JobStatus[] = ["COMPLETED", "FAILED", "CANCELED"];
+const client = createAtlasClient({ url: "http://127.0.0.1:8787", tenantId: "", token: "" });
+export const statuses = async (): Promise<JobStatus[]> => (await client.list()).jobs.map(({ status }) => status);
 `;
 
 // As a worker does in a process of its own, without a compiler.
@@ -37,7 +45,7 @@ console.log(JSON.stringify({ maxAttempts, outcomes }));
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "atlas-handlers-"));
+  folder = await mkdtemp(join(tmpdir(), "atlas-package-"));
   await writeFile(join(folder, "package.json"), '{"type":"module"}');
   await mkdir(join(folder, "node_modules"));
   // As npm installs a package from a folder.
@@ -46,6 +54,20 @@ beforeEach(async () => {
   await writeFile(join(folder, "handlers/TYPED.ts"), TYPED);
 });
 afterEach(() => rm(folder, { recursive: true }));
+
+/** Compiles the modules as their author does. */
+async function check(): Promise<{ stdout: string }> {
+  const compilerOptions = {
+    noEmit: true,
+    strict: true,
+    skipLibCheck: true,
+    module: "nodenext",
+    types: ["node"],
+    typeRoots: [join(ROOT, "node_modules/@types")],
+  };
+  await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["handlers"] }));
+  return run(process.execPath, [TSC, "-p", folder]);
+}
 
 describe("atlas-jobs/handlers", () => {
   it("gives a module outside of the project the errors that decide a job's fate", async () => {
@@ -62,20 +84,21 @@ describe("atlas-jobs/handlers", () => {
   });
 
   it("gives it the types of a handler and its context", async () => {
-    const compilerOptions = {
-      noEmit: true,
-      strict: true,
-      skipLibCheck: true,
-      module: "nodenext",
-      types: ["node"],
-      typeRoots: [join(ROOT, "node_modules/@types")],
-    };
-    await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, include: ["handlers"] }));
-    const check = () => run(process.execPath, [TSC, "-p", folder]);
     await expect(check()).resolves.toMatchObject({ stdout: "" });
     await writeFile(join(folder, "handlers/TYPED.ts"), TYPED.replace("context.checkpoint", "context.keep"));
     await expect(check()).rejects.toMatchObject({
       stdout: expect.stringContaining("Property 'keep' does not exist on type 'HandlerContext'"),
+    });
+  });
+});
+
+describe("atlas-jobs/client", () => {
+  it("gives a module outside of the project its types, the statuses among them", async () => {
+    await writeFile(join(folder, "handlers/client.ts"), CLIENT);
+    await expect(check()).resolves.toMatchObject({ stdout: "" });
+    await writeFile(join(folder, "handlers/client.ts"), CLIENT.replace("CANCELED", "PAUSED"));
+    await expect(check()).rejects.toMatchObject({
+      stdout: expect.stringContaining(`Type '"PAUSED"' is not assignable`),
     });
   });
 });
