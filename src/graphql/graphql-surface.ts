@@ -18,8 +18,9 @@ import type { Pace } from "../limits/pace.js";
 import type { Logger } from "../log.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { Services } from "../services/services.js";
-import { fullAllowance, type GraphqlContext } from "./api/context.js";
-import { CostLimit, costHeaders } from "./admission/cost-limit.js";
+import { createContext, type GraphqlContext } from "./api/context.js";
+import { Admission, VALIDATION } from "./admission/admission.js";
+import { costHeaders } from "./admission/cost-limit.js";
 import { readDocument } from "./admission/document.js";
 import {
   asGraphqlError,
@@ -49,12 +50,12 @@ export interface GraphqlSurfaceOptions {
 export async function createGraphqlSurface(options: GraphqlSurfaceOptions): Promise<Surface> {
   const { authenticator, bodies, config, log } = options;
   const schema = await createSchema();
-  const costLimit = new CostLimit(schema);
+  const admission = new Admission(schema);
   const apollo = new ApolloServer<GraphqlContext>({
     schema,
     formatError: (formatted, thrown) => withRequestId(formatError(formatted, thrown), requestIds.getStore() ?? ""),
     executionOptions: { maxCoercionErrors: MAX_ERRORS },
-    validationOptions: { maxErrors: MAX_ERRORS },
+    validationOptions: VALIDATION,
     hideSchemaDetailsFromClientErrors: config.production,
     introspection: true,
     includeStacktraceInErrorResponses: false,
@@ -72,13 +73,12 @@ export async function createGraphqlSurface(options: GraphqlSurfaceOptions): Prom
     plugins: [
       ApolloServerPluginCacheControlDisabled(),
       ApolloServerPluginLandingPageDisabled(),
-      refuseSubscriptions,
-      chargeCost(costLimit),
+      admitOperations(admission),
       answerAsPromised(log),
     ],
   });
   await apollo.start();
-  const sockets = new SocketServer({ schema, costLimit, ...options });
+  const sockets = new SocketServer({ schema, admission, ...options });
 
   const before = Router();
   if (!config.production) before.use(createGraphiql());
@@ -141,42 +141,24 @@ function wantsOldJson(accept: string): boolean {
 }
 
 function contextOf(response: Response, { services }: GraphqlSurfaceOptions): GraphqlContext {
-  const viewer = localsOf(response).viewer ?? null;
-  return {
+  const { viewer = null, scope } = localsOf(response);
+  return createContext({
     viewer,
     services,
-    payloads: fullAllowance(services, viewer),
     onAllowance: (allowance) => response.set(allowanceHeaders(allowance)),
-    onCharge: (charge) => response.set(costHeaders(charge)),
-    requestId: localsOf(response).scope.requestId,
-  };
+    requestId: scope.requestId,
+  });
 }
 
-const refuseSubscriptions: ApolloServerPlugin<GraphqlContext> = {
-  requestDidStart: () =>
-    Promise.resolve({
-      didResolveOperation({ operation }) {
-        if (operation?.operation !== "subscription") return Promise.resolve();
-        throw new GraphQLError("Subscriptions go over WebSocket on this path, with the graphql-transport-ws protocol", {
-          extensions: { code: "BAD_REQUEST", http: { status: 400 } },
-        });
-      },
-    }),
-};
-
-/** Charges each operation before it runs. */
-function chargeCost(costLimit: CostLimit): ApolloServerPlugin<GraphqlContext> {
+/** Admits each operation before it runs, and tells what it costs. */
+function admitOperations(admission: Admission): ApolloServerPlugin<GraphqlContext> {
   return {
     requestDidStart: () =>
       Promise.resolve({
-        async didResolveOperation({ document, operation, request, contextValue }) {
-          if (operation === undefined) return;
-          try {
-            const { viewer, onCharge } = contextValue;
-            onCharge(await costLimit.charge(document, operation, request.variables, viewer));
-          } catch (error) {
-            throw error instanceof AtlasError ? asGraphqlError(error) : error;
-          }
+        async didResolveOperation({ document, request, response, contextValue: { viewer } }) {
+          const { operationName, variables } = request;
+          const charge = await admission.admitOperation(document, { operationName, variables, viewer }, "http");
+          for (const [name, value] of Object.entries(costHeaders(charge))) response.http.headers.set(name, value);
         },
       }),
   };

@@ -12,56 +12,6 @@ afterAll(() => api.close());
 
 const many = (count: number, one: (n: number) => string) => Array.from({ length: count }, (_, n) => one(n)).join(" ");
 
-/** A selection on `Job` that passes a limit, and the same a step below it. */
-const LIMITS: [limit: string, message: RegExp, over: string, within: string][] = [
-  ["tokens", /8000 tokens/, `id ${"#".repeat(9)}\n${many(8_001, () => "id")}`, "id"],
-  ["characters", /1048576 characters/, `id #${"x".repeat(1_048_576)}\n`, `id #${"x".repeat(100_000)}\n`],
-  ["depth", /15 levels/, `events { nodes ${"{ actor ".repeat(20)} { id } ${"}".repeat(20)} }`, `events { nodes { actor { id } } }`],
-  ["fields", /1000 fields/, many(60, (n) => `... on Job { events { nodes { jobId jobType version attempt occurredAt previousStatus status actor { kind id } error { code message attempt occurredAt } } pageInfo { hasNextPage } } id status priority input output attempt version a${n}: id }`), many(10, () => "... on Job { id status }")],
-  ["aliases", /50 aliases/, many(51, (n) => `a${n}: id`), many(50, (n) => `a${n}: id`)],
-  ["directives", /50 directives/, many(51, () => `... @include(if: true) { id }`), many(50, () => "... @include(if: true) { id }")],
-  ["directives in one place", /5 directives in one place/, `id ${many(6, (n) => `@unknown${n}`)}`, `id @include(if: true) @skip(if: false)`],
-  ["lines", /5000 lines/, `id ${"\n".repeat(5_000)}`, `id ${"\r\n".repeat(4_900)}`],
-  ["inputs and outputs", /20 inputs and outputs,/, many(21, (n) => `a${n}: input`), "input output"],
-  ["inputs and outputs of one field", /4 inputs and outputs under one root field/, "... { input output } ... { a: input b: input c: output }", "input output a: input b: output"],
-  ["repeats", /100 repeated fields/, many(102, () => "id"), many(101, () => "id")],
-  ["repeats below", /100 repeated fields/, many(3, () => `events { nodes { ${many(40, () => "jobId")} } }`), "id"],
-]; // prettier-ignore
-
-const code = "QUERY_TOO_COMPLEX";
-
-it.each(LIMITS)("a document over the limit of %s is refused over HTTP", async (_limit, message, over, within) => {
-  const answer = await send(api, `{ jobs(first: 1) { nodes { ${over} } } }`, {}, member.headers);
-  const error = { message: expect.stringMatching(message) as string, extensions: { code } };
-  expect(answer).toMatchObject({ status: 400, errors: [error] });
-  expect(answer.errors?.[0]?.extensions["requestId"]).toBe(answer.headers.get("x-request-id"));
-  const allowed = await send(api, `{ jobs(first: 1) { nodes { ${within} } } }`, {}, member.headers);
-  expect([allowed.status, allowed.errors]).toEqual([200, undefined]);
-});
-
-// A longer message ends the socket before anything reads it.
-const SHORT = LIMITS.filter(([, , over]) => Buffer.byteLength(over) < 120_000);
-
-it.each(SHORT)(
-  "a document over the limit of %s is refused over WebSocket, and the socket lives on",
-  async (_limit, message, over) => {
-    const client = socketOf(api.wsUrl, member);
-    const errorsOf = (selection: string) =>
-      new Promise<unknown>((resolve) => {
-        client.subscribe(
-          { query: `subscription { jobStatusChanged { job { ${selection} } } }` },
-          { next: resolve, error: resolve, complete: () => undefined },
-        );
-      });
-    const refused = (extensions: object, text: unknown) => [
-      expect.objectContaining({ message: text, extensions: expect.objectContaining(extensions) as object }) as object,
-    ];
-    expect(await errorsOf(over)).toEqual(refused({ code }, expect.stringMatching(message)));
-    expect(await errorsOf("nothing")).toEqual(refused({ code: "GRAPHQL_VALIDATION_FAILED" }, expect.any(String)));
-    await client.dispose();
-  },
-);
-
 describe("the cost of an operation", () => {
   const costOf = async (query: string, variables: Record<string, unknown> = {}) =>
     Number((await send(api, query, variables, member.headers)).headers.get("x-query-cost"));

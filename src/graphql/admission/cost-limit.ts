@@ -2,7 +2,6 @@ import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from "graph
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import type { Viewer } from "../../auth/viewer.js";
 import { AtlasError } from "../../errors.js";
-import type { Charge } from "../api/context.js";
 import { operationCost } from "./cost.js";
 
 const MAX_COST = 5_000;
@@ -11,6 +10,13 @@ const MAX_COST_OF_CHANGE = 500;
 /** Operations up to this cost take little of anything, and are not counted. */
 const FREE_COST = 1_000;
 const COST_PER_SECOND = 10_000;
+
+/** What an operation was charged. */
+export interface Charge {
+  cost: number;
+  /** What its user has left of this second. */
+  remaining: number;
+}
 
 /** Refuses operations that cost too much by themselves, or that together take more than a user's share of a second. */
 export class CostLimit {

@@ -21,7 +21,8 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown): 
   if (original instanceof AtlasError)
     return { message: original.message, ...place, extensions: extensionsOf(original) };
   if (isClientsFault(thrown)) {
-    const code = formatted.extensions?.["code"] ?? "GRAPHQL_VALIDATION_FAILED";
+    // What GraphQL says of variables that it cannot coerce has none.
+    const code = thrown.extensions["code"] ?? "BAD_USER_INPUT";
     return { message: bounded(formatted.message), ...place, extensions: { code } };
   }
   return { message: "Internal server error", ...place, extensions: { code: ERRORS.internal_error.graphql } };
@@ -88,6 +89,6 @@ function extensionsOf(error: AtlasError): Record<string, unknown> {
 }
 
 /** The document, its variables or the request are at fault, not a resolver. */
-function isClientsFault(thrown: unknown): boolean {
+function isClientsFault(thrown: unknown): thrown is GraphQLError {
   return thrown instanceof GraphQLError && (thrown.path === undefined || thrown.originalError === undefined);
 }

@@ -1,4 +1,4 @@
-import { GraphQLError } from "graphql";
+import { type GraphQLError, locatedError } from "graphql";
 
 /** An `ExecutionResult`, whose own type is at odds with exact optional properties. */
 export interface Result {
@@ -41,8 +41,7 @@ export function resultStream(stream: AsyncIterable<Result>, over: () => void): A
         return result === undefined || result.done === true ? ended() : result;
       } catch (error) {
         failed = true;
-        const originalError = error instanceof Error ? error : new Error(String(error));
-        return { done: false, value: { errors: [new GraphQLError("The stream failed", { originalError, path: [] })] } };
+        return { done: false, value: { errors: [locatedError(error, undefined, [])] } };
       }
     },
     async return() {

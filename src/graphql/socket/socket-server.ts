@@ -5,11 +5,9 @@ import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import {
   type ExecutionArgs,
   type FormattedExecutionResult,
-  getOperationAST,
   GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
-  validate,
 } from "graphql";
 import { type Context, handleProtocols, type ServerOptions, type SubscribePayload } from "graphql-ws";
 import { type Extra, useServer } from "graphql-ws/use/ws";
@@ -24,9 +22,8 @@ import type { Config } from "../../config.js";
 import { AtlasError, type ErrorCode } from "../../errors.js";
 import type { Logger } from "../../log.js";
 import type { Services } from "../../services/services.js";
-import { fullAllowance, type GraphqlContext } from "../api/context.js";
-import type { CostLimit } from "../admission/cost-limit.js";
-import { readDocument } from "../admission/document.js";
+import { createContext } from "../api/context.js";
+import type { Admission } from "../admission/admission.js";
 import { readMessage } from "./read-message.js";
 import { type Result, resultStream } from "./result-stream.js";
 import { Pace } from "../../limits/pace.js";
@@ -36,7 +33,7 @@ import { asGraphqlError, formatError, logUnknownErrors, MAX_ERRORS, withRequestI
 
 export interface SocketServerOptions {
   schema: GraphQLSchema;
-  costLimit: CostLimit;
+  admission: Admission;
   services: Services;
   authenticator: Authenticator;
   memberships: MembershipWatch;
@@ -275,47 +272,24 @@ export class SocketServer {
     operations?.delete(id);
   }
 
-  /** The same rules as HTTP's; a bad document fails its operation and leaves the socket open. */
+  /** A document that is refused fails its operation, and leaves the socket open. */
   private async prepare(
     { extra }: SocketContext,
     { query, variables, operationName }: SubscribePayload,
   ): Promise<ExecutionArgs | readonly GraphQLError[]> {
-    const { schema, costLimit, services } = this.options;
-    try {
-      const document = readDocument(query);
-      const faults = validate(schema, document, undefined, { maxErrors: MAX_ERRORS });
-      if (faults.length > 0) return faults.map(asClientsFault);
-      const operation = getOperationAST(document, operationName);
-      if (operation?.operation !== "subscription") {
-        const kind = operation?.operation ?? "unnamed operation";
-        return [new GraphQLError(`The socket takes subscriptions only; send a ${kind} over HTTP`, CLIENTS_FAULT)];
-      }
-      const viewer = extra.viewer ?? null;
-      await costLimit.charge(document, operation, variables, viewer);
-      const contextValue: GraphqlContext = {
-        viewer,
-        services,
-        payloads: fullAllowance(services, viewer),
-        onCharge: () => undefined,
-        onAllowance: () => undefined,
-        requestId: extra.requestId ?? "",
-      };
-      return {
-        schema,
-        document,
-        contextValue,
-        variableValues: variables ?? null,
-        operationName: operationName ?? null,
-        options: { maxCoercionErrors: MAX_ERRORS },
-      };
-    } catch (error) {
-      if (error instanceof AtlasError) return [asGraphqlError(error)];
-      return [
-        error instanceof GraphQLError
-          ? asClientsFault(error)
-          : new GraphQLError("The document cannot be read", CLIENTS_FAULT),
-      ];
-    }
+    const { schema, admission, services } = this.options;
+    const viewer = extra.viewer ?? null;
+    const document = await admission.admit(query, { operationName, variables, viewer });
+    if (!("kind" in document)) return document;
+    const requestId = extra.requestId ?? "";
+    return {
+      schema,
+      document,
+      contextValue: createContext({ viewer, services, requestId, onAllowance: () => undefined }),
+      variableValues: variables ?? null,
+      operationName: operationName ?? null,
+      options: { maxCoercionErrors: MAX_ERRORS },
+    };
   }
 
   private formatted(result: Result, requestId: string): FormattedExecutionResult | undefined {
@@ -350,16 +324,6 @@ function sendQuietly(client: WebSocket): void {
 }
 
 const CLIENTS_FAULT = { extensions: { code: "BAD_REQUEST" } };
-
-function asClientsFault(error: GraphQLError): GraphQLError {
-  return new GraphQLError(error.message, {
-    originalError: error.originalError ?? null,
-    nodes: error.nodes ?? null,
-    source: error.source ?? null,
-    positions: error.positions ?? null,
-    extensions: { code: "GRAPHQL_VALIDATION_FAILED", ...error.extensions },
-  });
-}
 
 /**
  * The parameters as headers: names in any case, also one level down, where GraphiQL puts them. What is given twice arrives
