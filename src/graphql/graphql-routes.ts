@@ -3,6 +3,7 @@ import { createErrorHandler } from "../http/error-handler.js";
 import { jsonBody } from "../http/json-body.js";
 import { onlyMethods } from "../http/only-methods.js";
 import type { Pace } from "../limits/pace.js";
+import { BODIES } from "../limits/policies.js";
 import { errorBody } from "./api/errors.js";
 
 export interface GraphqlRoutesOptions {
@@ -14,12 +15,10 @@ export interface GraphqlRoutesOptions {
   bodies: Pace;
 }
 
-const BODY_LIMIT = "8mb";
-
 /** `/graphql`: what fails before GraphQL has the request, such as its body, is answered in GraphQL's shape. */
 export function createGraphqlRoutes({ signIn, answer, bodies }: GraphqlRoutesOptions): Router {
   const router = Router();
-  const handlers = [signIn, ...jsonBody(BODY_LIMIT, bodies), answer];
+  const handlers = [signIn, ...jsonBody(BODIES.graphqlBytes, bodies), answer];
   router.route("/graphql").get(handlers).post(handlers).all(onlyMethods("GET, POST"), createErrorHandler(errorBody));
   return router;
 }

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { Response } from "express";
-import { SILENCE } from "../limits/policies.js";
+import { CONNECTIONS } from "../limits/policies.js";
 
 const KEEP_ALIVE_MS = 15_000;
 
@@ -32,7 +32,7 @@ export class EventStreamWriter {
     if (this.response.destroyed || this.response.writableEnded) return;
     if (this.response.writableNeedDrain && frame.startsWith(":")) return;
     if (this.response.write(frame)) return;
-    const stalled = setTimeout(() => this.response.destroy(), SILENCE.readerMs).unref();
+    const stalled = setTimeout(() => this.response.destroy(), CONNECTIONS.silenceMs).unref();
     await once(this.response, "drain", { signal: this.gone.signal }).catch(() => undefined);
     clearTimeout(stalled);
   }

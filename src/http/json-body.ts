@@ -10,11 +10,11 @@ import { localsOf } from "./request-locals.js";
 const COUNTED_BYTES = 64 * 1024;
 
 /**
- * Parses a JSON body of at most `limit`, and refuses other media types. A request without a body passes: what it leaves
+ * Parses a JSON body of at most `limitBytes`, and refuses other media types. A request without a body passes: what it leaves
  * out is the business of whoever reads it.
  * @param pace at which each user sends bodies; whoever is ahead of it waits before theirs is read.
  */
-export function jsonBody(limit: string, pace: Pace): RequestHandler[] {
+export function jsonBody(limitBytes: number, pace: Pace): RequestHandler[] {
   const refuseOthers: RequestHandler = (request, _response, next) => {
     const empty = request.headers["transfer-encoding"] === undefined && !Number(request.headers["content-length"] ?? 0);
     if (empty || request.is(["application/json", "+json"])) {
@@ -38,7 +38,7 @@ export function jsonBody(limit: string, pace: Pace): RequestHandler[] {
     if (values > BODIES.values) throw tooMany(`${BODIES.values} values`);
     if (names > BODIES.names) throw tooMany(`${BODIES.names} fields of different names`);
   };
-  return [refuseOthers, takeTurn, text({ limit, type: ["application/json", "+json"], verify }), parse];
+  return [refuseOthers, takeTurn, text({ limit: limitBytes, type: ["application/json", "+json"], verify }), parse];
 }
 
 /** Not express's own parser, which makes a double of each number. */

@@ -76,12 +76,40 @@ export const DAILY_JOBS = {
 
 /** Creates; how many a minute is a setting. */
 export const CREATES = {
+  /** In one `createJobs`. */
+  jobs: 1_000,
   /** What is left of a minute's creates is counted from the first one of the minute. */
   windowSeconds: 60,
 } as const;
 
+/** Requests over HTTP. */
+export const REQUESTS = {
+  headerBytes: 16 * KIB,
+  headersMs: 10_000,
+  /** For a request to arrive, and for as long again to be answered. */
+  timeoutMs: 30_000,
+  /** How long `?wait=` may have a request wait for its job's end: as long as proxies keep silent connections. */
+  waitSeconds: 60,
+  /** Of an `X-Request-Id` that is taken over. */
+  idCharacters: 100,
+  /** Of `user_id`, which is given back. */
+  userIdCharacters: 200,
+} as const;
+
+/** Connections, also those of event streams and sockets. */
+export const CONNECTIONS = {
+  /** With nothing that comes and nothing that goes: its client has stopped reading, or is gone. */
+  silenceMs: 60_000,
+  /** Between requests. Proxies keep theirs for 60 s: who keeps them for less, ends one that is used just then. */
+  idleMs: 75_000,
+} as const;
+
 /** Request bodies. */
 export const BODIES = {
+  /** On REST, where a body has one job at most. */
+  restBytes: MIB,
+  /** On GraphQL: thirty jobs with the largest inputs, or a thousand of 8 KiB. */
+  graphqlBytes: 8 * MIB,
   /** Elements of lists, and fields: parsing them takes longer than their bytes tell. */
   values: 500_000,
   /** Fields of ever new names take longest; one job's input has room for 40,000. */
@@ -132,21 +160,27 @@ export const VARIABLES = {
   /** With JSON, counted wherever a variable is used: as many as a body may have. */
   usedValues: BODIES.values,
   /** With JSON, counted wherever a variable is used: as many as fit in a body. */
-  usedCharacters: 8 * MIB,
+  usedCharacters: BODIES.graphqlBytes,
 } as const;
 
-/** Pages of jobs, events and members. */
+/** Pages of jobs, events and members, and which of them are on one. */
 export const PAGES = {
   /** The most that can be asked for; REST's lists have so many. */
   rows: 200,
   /** Without `first` and `last`. */
   defaultRows: 50,
+  /** In each list of a filter: ids, types, statuses. */
+  filterValues: 100,
+  /** Shown of a job, the last ones. */
+  attempts: 100,
 } as const;
 
-/** Clients that have gone, or do not read. */
-export const SILENCE = {
-  /** A reader who takes nothing for so long is cut off: of answers, event streams and sockets. */
-  readerMs: 60_000,
+/** Inputs and outputs in an answer, which is held in memory: pages and lists are cut there. */
+export const ANSWERS = {
+  /** Of all pages of an operation. */
+  graphqlBytes: 4 * MIB,
+  /** Of REST's list, which always has both of each job. */
+  restBytes: 8 * MIB,
 } as const;
 
 /** Errors as a client is told them. */

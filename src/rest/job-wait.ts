@@ -1,6 +1,7 @@
 import type { Request, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import { AtlasError, invalidInput } from "../errors.js";
+import { REQUESTS } from "../limits/policies.js";
 import type { Services } from "../services/services.js";
 import { isOver } from "../services/until-finished.js";
 import { type LastingRequestOptions, watchLasting } from "../http/lasting-request.js";
@@ -12,15 +13,14 @@ export interface JobWaitOptions extends LastingRequestOptions {
   authenticator: Authenticator;
 }
 
-const MAX_WAIT_SECONDS = 60;
 /** With what the feed ends a stream that could begin again. */
 const FEED_ENDS: ReadonlySet<string> = new Set(["unavailable", "cursor_expired", "slow_consumer"]);
 
 /** How long a request wants to wait for a job's end; 0: not at all. @throws AtlasError `invalid_input` */
 export function waitMsOf(request: Request): number {
   const wait = oneQueryValue(request, "wait") ?? "0";
-  if (!/^\d{1,2}$/.test(wait) || Number(wait) > MAX_WAIT_SECONDS) {
-    throw invalidInput([{ path: "wait", message: `must be a whole number of seconds, 0–${MAX_WAIT_SECONDS}` }]);
+  if (!/^\d{1,2}$/.test(wait) || Number(wait) > REQUESTS.waitSeconds) {
+    throw invalidInput([{ path: "wait", message: `must be a whole number of seconds, 0–${REQUESTS.waitSeconds}` }]);
   }
   return Number(wait) * 1_000;
 }

@@ -3,6 +3,7 @@ import { isUuid } from "../bounds/uuid.js";
 import { invalidInput } from "../errors.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { Pace } from "../limits/pace.js";
+import { ANSWERS, BODIES, PAGES, REQUESTS } from "../limits/policies.js";
 import { isOver } from "../services/until-finished.js";
 import { statusName, toJobDetail, toJobItem } from "./job-representation.js";
 import { type JobWaitOptions, waitForEnd, waitMsOf } from "./job-wait.js";
@@ -17,13 +18,8 @@ export interface JobsRoutesOptions extends JobWaitOptions {
   legacyStatusNames: boolean;
 }
 
-const LIST_SIZE = 200;
-/** The list is shorter where its inputs and outputs are larger: an answer must be held in memory. */
-const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;
 /** The place in the events that an answer shows: no change after it is missed by a stream that begins there. */
 const EVENT_CURSOR = "X-Event-Cursor";
-const BODY_LIMIT = "1mb";
-const MAX_USER_ID_CHARACTERS = 200;
 
 /**
  * The legacy API's routes for jobs, thin over the service. To be mounted at the root: each route is a full path, which the
@@ -40,7 +36,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
     .get(signIn(authenticator, { otherTenantIds: tenantOf }), async (request, response) => {
       const viewer = viewerOf(response);
       const userId = userIdOf(request);
-      const page = await jobs.list(viewer, { first: LIST_SIZE }, jobs.payloadAllowance(viewer, MAX_PAYLOAD_BYTES));
+      const page = await jobs.list(viewer, { first: PAGES.rows }, jobs.payloadAllowance(viewer, ANSWERS.restBytes));
       const items = page.items.map((job) => toJobItem(job, legacyStatusNames));
       response
         .set(EVENT_CURSOR, page.eventCursor)
@@ -50,7 +46,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
 
   router
     .route("/v1/jobs")
-    .post(signedIn, ...jsonBody(BODY_LIMIT, bodies), async (request, response) => {
+    .post(signedIn, ...jsonBody(BODIES.restBytes, bodies), async (request, response) => {
       const created = await jobs.create(viewerOf(response), createBody(request), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
       );
@@ -85,7 +81,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
   for (const change of ["cancel", "retry"] as const) {
     router
       .route(`/v1/jobs/:id/${change}`)
-      .post(signedIn, ...jsonBody(BODY_LIMIT, bodies), async (request, response) => {
+      .post(signedIn, ...jsonBody(BODIES.restBytes, bodies), async (request, response) => {
         checkQuery(request, []);
         checkNoBody(request);
         const { value, eventCursor } = await jobs[change](viewerOf(response), jobId(request));
@@ -110,8 +106,8 @@ function tenantOf(request: Request): string[] {
 
 function userIdOf(request: Request): string | null {
   const userId = oneQueryValue(request, "user_id", "userId");
-  if (userId !== null && [...userId].length > MAX_USER_ID_CHARACTERS) {
-    throw invalidInput([{ path: "user_id", message: `must be at most ${MAX_USER_ID_CHARACTERS} characters` }]);
+  if (userId !== null && [...userId].length > REQUESTS.userIdCharacters) {
+    throw invalidInput([{ path: "user_id", message: `must be at most ${REQUESTS.userIdCharacters} characters` }]);
   }
   return userId;
 }

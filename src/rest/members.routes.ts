@@ -1,5 +1,6 @@
 import { Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
+import { PAGES } from "../limits/policies.js";
 import type { DailyJobs } from "../services/seats.js";
 import type { Services } from "../services/services.js";
 import { onlyMethods } from "../http/only-methods.js";
@@ -20,8 +21,6 @@ interface MemberItem {
   dailyJobs: DailyJobs;
 }
 
-const LIST_SIZE = 200;
-
 /** The tenant's members and what they have used of today, for its owners. */
 export function createMembersRoutes({ services, authenticator }: MembersRoutesOptions): Router {
   const router = Router();
@@ -30,7 +29,7 @@ export function createMembersRoutes({ services, authenticator }: MembersRoutesOp
     .get(signIn(authenticator), async (request, response) => {
       checkQuery(request, ["after"]);
       const viewer = viewerOf(response);
-      const page = await services.members.list(viewer, { first: LIST_SIZE, after: oneQueryValue(request, "after") });
+      const page = await services.members.list(viewer, { first: PAGES.rows, after: oneQueryValue(request, "after") });
       const items = page.items.map(({ cursor: _cursor, ...member }): MemberItem => member);
       const nextCursor = page.hasNextPage ? (page.items.at(-1)?.cursor ?? null) : null;
       response.json({ ok: true, org_id: viewer.tenantId, items, nextCursor, ts: new Date() });

@@ -1,6 +1,5 @@
 import { invalidInput } from "../errors.js";
-
-const MAX_FILTER_VALUES = 100;
+import { PAGES } from "../limits/policies.js";
 
 /**
  * @param faults what is wrong with each field; null: nothing.
@@ -22,6 +21,6 @@ export function valuesFault(
   faultOf: (value: string) => string | null = () => null,
 ): string | null {
   if (values == null) return null;
-  if (values.length > MAX_FILTER_VALUES) return `must name at most ${MAX_FILTER_VALUES}, got ${values.length}`;
+  if (values.length > PAGES.filterValues) return `must name at most ${PAGES.filterValues}, got ${values.length}`;
   return values.map(faultOf).find((fault) => fault !== null) ?? null;
 }

@@ -2,6 +2,7 @@ import type { Viewer } from "../auth/viewer.js";
 import { uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import type { Database } from "../database/database.js";
 import { AtlasError } from "../errors.js";
+import { PAGES } from "../limits/policies.js";
 import type { JobEvent } from "../queue/job-event.js";
 import { type HistoryPart, readAttemptEvents, readHistories } from "../queue/read-histories.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
@@ -25,7 +26,6 @@ export const JOB_EVENT_PLACE: CursorCodec<{ jobId: string; version: number }> = 
 
 type OfTenant<T> = T & { tenantId: string };
 
-const MAX_ATTEMPTS_SHOWN = 100;
 /** Jobs whose histories one statement reads: with a page of 200 events each, at most 40,000 rows. */
 const MAX_BATCH = 200;
 
@@ -52,7 +52,7 @@ export class JobHistory {
       async (tx, tenantId, jobs: readonly OfTenant<{ jobId: string }>[]) => {
         const ids = jobs.map(({ jobId }) => jobId);
         // Two events an attempt: the one that began it, and the one that ended it.
-        return (await readAttemptEvents(tx, tenantId, ids, 2 * MAX_ATTEMPTS_SHOWN)).map(toAttempts);
+        return (await readAttemptEvents(tx, tenantId, ids, 2 * PAGES.attempts)).map(toAttempts);
       },
     );
   }

@@ -15,7 +15,7 @@ import { retry } from "../queue/retry.js";
 import { readUsage } from "../queue/usage.js";
 import { createAudit } from "./audit.js";
 import { Pace } from "../limits/pace.js";
-import { DAILY_JOBS, LARGE_JSON } from "../limits/policies.js";
+import { CREATES, DAILY_JOBS, LARGE_JSON } from "../limits/policies.js";
 import { type CreateJobInput, parseCreateJob } from "./create-job-input.js";
 import type { Allowance, CreateLimit } from "./create-limit.js";
 import { eventCursorOf } from "./event-place.js";
@@ -41,7 +41,6 @@ export interface Created<T> extends Changed<T> {
 /** Told what is left of the minute, whether the create went through or not; of a replay, which costs nothing, nothing. */
 export type OnAllowance = (allowance: Allowance) => void;
 
-const MAX_CREATES = 1000;
 const MAX_KEY_TRIES = 3;
 const MAX_BATCH = 500;
 /** Payloads read at once by ids: each may have a megabyte. */
@@ -171,8 +170,8 @@ export class JobService {
     payloads: PayloadAllowance | null = null,
   ): Promise<Created<JobSummary[]>> {
     mayChange(viewer);
-    if (raw.length < 1 || raw.length > MAX_CREATES) {
-      throw invalidInput([{ path: path.join("."), message: `must be 1–${MAX_CREATES} jobs, got ${raw.length}` }]);
+    if (raw.length < 1 || raw.length > CREATES.jobs) {
+      throw invalidInput([{ path: path.join("."), message: `must be 1–${CREATES.jobs} jobs, got ${raw.length}` }]);
     }
     const inputs = raw.map((one, index) => parseCreateJob(one, [...path, index]));
     const keys = inputs.flatMap(({ idempotencyKey }) => idempotencyKey ?? []);

@@ -1,7 +1,5 @@
 import { type ErrorDetail, invalidInput } from "../errors.js";
-
-const MAX_PAGE_SIZE = 200;
-const DEFAULT_PAGE_SIZE = 50;
+import { PAGES } from "../limits/policies.js";
 
 /** Which part of a list: the first items after a cursor. */
 export interface ForwardPageInput {
@@ -50,13 +48,13 @@ export interface LivePage<T> extends Page<T> {
 export function partOf({ first, after, last, before }: PageInput): PagePart {
   const details: ErrorDetail[] = [];
   for (const [path, size] of Object.entries({ first, last })) {
-    if (size != null && (size < 1 || size > MAX_PAGE_SIZE)) {
-      details.push({ path, message: `must be 1–${MAX_PAGE_SIZE}, got ${size}` });
+    if (size != null && (size < 1 || size > PAGES.rows)) {
+      details.push({ path, message: `must be 1–${PAGES.rows}, got ${size}` });
     }
   }
   if (first != null && last != null) details.push({ path: "last", message: "must not be given together with first" });
   if (details.length > 0) throw invalidInput(details);
-  const size = last ?? first ?? DEFAULT_PAGE_SIZE;
+  const size = last ?? first ?? PAGES.defaultRows;
   return { size, limit: size + 1, backward: last != null, after: after ?? null, before: before ?? null };
 }
 

@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
-import { SILENCE } from "../../limits/policies.js";
+import { CONNECTIONS } from "../../limits/policies.js";
 
-const BOUNDS: { stallMs: number; checkMs: number } = { stallMs: SILENCE.readerMs, checkMs: 10_000 };
+const BOUNDS: { stallMs: number; checkMs: number } = { stallMs: CONNECTIONS.silenceMs, checkMs: 10_000 };
 
 /**
  * Ends a socket on which nothing has been taken for a while: what waits for it is held in memory.
