@@ -163,6 +163,18 @@ export const VARIABLES = {
   usedCharacters: BODIES.graphqlBytes,
 } as const;
 
+/** What a GraphQL operation costs: about the rows that it reads, writes or shows. */
+export const COST = {
+  /** Of a query or mutation. */
+  operation: 5_000,
+  /** Of a subscription: what it selects is read for each change. */
+  change: 500,
+  /** Operations up to this cost take little of anything, and are not counted. */
+  free: 1_000,
+  /** Of a user's other operations together. */
+  perSecond: 10_000,
+} as const;
+
 /** Pages of jobs, events and members, and which of them are on one. */
 export const PAGES = {
   /** The most that can be asked for; REST's lists have so many. */
@@ -185,6 +197,10 @@ export const ANSWERS = {
 
 /** Errors as a client is told them. */
 export const ERROR_REPORTS = {
+  /** Of a GraphQL document, or of its variables: each may quote a value, and is looked up in the text. */
+  errors: 10,
+  /** Of a message of GraphQL's own, which quotes the document and its variables. */
+  messageCharacters: 1_000,
   /** Unknown fields of a query or body. */
   unknownFields: 10,
   /** Of an unknown field's name. */

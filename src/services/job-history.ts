@@ -81,7 +81,7 @@ export class JobHistory {
     };
   }
 
-  /** A job's last hundred attempts, oldest first; without stacks for members whose role is viewer. */
+  /** A job's last attempts, oldest first; without stacks for members whose role is viewer. */
   async attempts({ tenantId, role }: Viewer, jobId: string): Promise<JobAttempt[]> {
     const attempts = await this.attemptsOf.load({ tenantId, jobId });
     return role === "viewer" ? attempts.map((attempt) => ({ ...attempt, stack: null })) : attempts;

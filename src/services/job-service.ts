@@ -159,7 +159,7 @@ export class JobService {
   }
 
   /**
-   * Creates 1–1000 jobs, all or none; one of the minute's creates, and as many of the day's as there are jobs.
+   * Creates several jobs, all or none; one of the minute's creates, and as many of the day's as there are jobs.
    * @throws AtlasError as `create`, and `payload_too_large` when jobs that are found have more than they may
    */
   async createMany(

@@ -2,14 +2,8 @@ import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from "graph
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import type { Viewer } from "../../auth/viewer.js";
 import { AtlasError } from "../../errors.js";
+import { COST } from "../../limits/policies.js";
 import { operationCost } from "./cost.js";
-
-const MAX_COST = 5_000;
-/** What a subscription selects is read for each change. */
-const MAX_COST_OF_CHANGE = 500;
-/** Operations up to this cost take little of anything, and are not counted. */
-const FREE_COST = 1_000;
-const COST_PER_SECOND = 10_000;
 
 /** What an operation was charged. */
 export interface Charge {
@@ -20,7 +14,7 @@ export interface Charge {
 
 /** Refuses operations that cost too much by themselves, or that together take more than a user's share of a second. */
 export class CostLimit {
-  private readonly seconds = new RateLimiterMemory({ points: COST_PER_SECOND, duration: 1 });
+  private readonly seconds = new RateLimiterMemory({ points: COST.perSecond, duration: 1 });
 
   constructor(private readonly schema: GraphQLSchema) {}
 
@@ -36,7 +30,7 @@ export class CostLimit {
     viewer: Viewer | null,
   ): Promise<Charge> {
     const cost = operationCost(this.schema, document, operation, variables ?? {});
-    const limit = operation.operation === "subscription" ? MAX_COST_OF_CHANGE : MAX_COST;
+    const limit = operation.operation === "subscription" ? COST.change : COST.operation;
     if (cost > limit) {
       const told = Number.isFinite(cost) ? cost : "more";
       throw new AtlasError("query_too_complex", `An operation may cost ${limit}, this one costs ${told}`, {
@@ -45,14 +39,14 @@ export class CostLimit {
     }
     const key = viewer === null ? "nobody" : `${viewer.tenantId}:${viewer.userId}`;
     try {
-      const left = cost > FREE_COST ? await this.seconds.consume(key, cost) : await this.seconds.get(key);
-      return { cost, remaining: left?.remainingPoints ?? COST_PER_SECOND };
+      const left = cost > COST.free ? await this.seconds.consume(key, cost) : await this.seconds.get(key);
+      return { cost, remaining: left?.remainingPoints ?? COST.perSecond };
     } catch (refused) {
       if (!(refused instanceof RateLimiterRes)) throw refused;
       throw new AtlasError(
         "rate_limit_exceeded",
-        `Operations that cost over ${FREE_COST} may cost ${COST_PER_SECOND} a second; this one costs ${cost}`,
-        { retryAfterSeconds: 1, extensions: { cost, limit: COST_PER_SECOND } },
+        `Operations that cost over ${COST.free} may cost ${COST.perSecond} a second; this one costs ${cost}`,
+        { retryAfterSeconds: 1, extensions: { cost, limit: COST.perSecond } },
       );
     }
   }

@@ -1,3 +1,4 @@
+import { ANSWERS } from "../../limits/policies.js";
 import type { Viewer } from "../../auth/viewer.js";
 import type { PayloadAllowance } from "../../services/payload-allowance.js";
 import type { OnAllowance } from "../../services/job-service.js";
@@ -15,12 +16,10 @@ export interface GraphqlContext {
   requestId: string;
 }
 
-const MAX_PAYLOAD_BYTES = 4 * 1024 * 1024;
-
 /** The context of one operation, which has read no payload yet. */
 export function createContext(given: Omit<GraphqlContext, "payloads">): GraphqlContext {
   const { viewer, services } = given;
-  return { ...given, payloads: viewer && services.jobs.payloadAllowance(viewer, MAX_PAYLOAD_BYTES) };
+  return { ...given, payloads: viewer && services.jobs.payloadAllowance(viewer, ANSWERS.graphqlBytes) };
 }
 
 /** The viewer of a request that has got as far as a resolver. */

@@ -2,13 +2,11 @@ import { unwrapResolverError } from "@apollo/server/errors";
 import { GraphQLError, type GraphQLFormattedError } from "graphql";
 import { shortened } from "../../bounds/text.js";
 import { AtlasError, ERRORS } from "../../errors.js";
+import { ERROR_REPORTS } from "../../limits/policies.js";
 import type { Logger } from "../../log.js";
 
 /** Of a document, or of its variables, that are told: each may quote a value, and is looked up in the text. */
-export const MAX_ERRORS = 10;
-
-/** Of a message; those of GraphQL's own quote the document and its variables. */
-const MAX_MESSAGE_CHARACTERS = 1_000;
+export const MAX_ERRORS = ERROR_REPORTS.errors;
 
 /**
  * Formats what a field or a stream threw: an `AtlasError` by the table, a fault of the document as it is, anything else
@@ -29,7 +27,9 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown): 
 }
 
 function bounded(message: string): string {
-  return message.length <= MAX_MESSAGE_CHARACTERS ? message : `${shortened(message, MAX_MESSAGE_CHARACTERS)}…`;
+  return message.length <= ERROR_REPORTS.messageCharacters
+    ? message
+    : `${shortened(message, ERROR_REPORTS.messageCharacters)}…`;
 }
 
 export function withRequestId(error: GraphQLFormattedError, requestId: string): GraphQLFormattedError {

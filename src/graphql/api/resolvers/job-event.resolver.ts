@@ -1,15 +1,15 @@
 import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from "type-graphql";
+import { PAGES } from "../../../limits/policies.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { connectionOf } from "../connection.js";
 import { costOfPage, costOfSome } from "../complexity.js";
+import { FIRST, LAST } from "../page-arguments.js";
 import { JobAttemptType } from "../types/job-attempt.js";
 import { JobEventConnectionType } from "../types/job-event.js";
 import { JobType } from "../types/job.js";
 import { EventCursor } from "../types/scalars.js";
 
-const FIRST = { nullable: true, description: "How many at most, 1–200; 50 by default." };
-
-/** More than the default of 4, since a retry allows more. */
+/** More than a job has by default, since a retry allows more. */
 const ATTEMPTS = 10;
 
 /** The log of events: the tenant's, a job's own, and a job's attempts. */
@@ -37,7 +37,7 @@ export class JobEventResolver {
     @Arg("first", () => Int, FIRST) first: number | null,
     @Arg("after", () => String, { nullable: true, description: "After the edge with this cursor." })
     after: string | null,
-    @Arg("last", () => Int, { nullable: true, description: "How many at most, from the end, 1–200." })
+    @Arg("last", () => Int, LAST)
     last: number | null,
     @Arg("before", () => String, { nullable: true, description: "Before the edge with this cursor." })
     before: string | null,
@@ -49,7 +49,7 @@ export class JobEventResolver {
 
   @FieldResolver(() => [JobAttemptType], {
     complexity: costOfSome(ATTEMPTS),
-    description: "Its attempts, oldest first; the last 100 of those kept.",
+    description: `Its attempts, oldest first; the last ${PAGES.attempts} of those kept.`,
   })
   attempts(@Root() job: JobType, @Ctx() context: GraphqlContext): Promise<JobAttemptType[]> {
     return context.services.jobHistory.attempts(viewerOf(context), job.id);

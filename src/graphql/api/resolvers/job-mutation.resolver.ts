@@ -1,5 +1,6 @@
 import type { GraphQLResolveInfo } from "graphql";
 import { Arg, Ctx, ID, Info, Mutation, Resolver } from "type-graphql";
+import { CREATES } from "../../../limits/policies.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { costOfList, costOfRow } from "../complexity.js";
 import { selects } from "../selects.js";
@@ -41,7 +42,7 @@ export class JobMutationResolver {
   @Mutation(() => CreateJobsPayload, {
     complexity: costOfList,
     description:
-      "Creates 1–1000 jobs, all or none: one of the minute's creates, and as many of the day's as there are new jobs; " +
+      `Creates 1–${CREATES.jobs} jobs, all or none: one of the minute's creates, and as many of the day's as there are new jobs; ` +
       "nothing of either if all are replays.",
   })
   async createJobs(

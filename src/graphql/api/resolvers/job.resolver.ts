@@ -3,6 +3,7 @@ import { Arg, Ctx, FieldResolver, ID, Info, Int, Query, Resolver, Root } from "t
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { connectionOf } from "../connection.js";
 import { costOfJobs, costOfRow } from "../complexity.js";
+import { FIRST, LAST } from "../page-arguments.js";
 import { selectedJob } from "../selected-job.js";
 import { selects } from "../selects.js";
 import { JobConnectionType } from "../types/job-connection.js";
@@ -34,11 +35,11 @@ export class JobResolver {
   async jobs(
     @Arg("filter", () => JobFilterInput, { nullable: true, description: "Which ones." })
     filter: JobFilterInput | null,
-    @Arg("first", () => Int, { nullable: true, description: "How many at most, 1–200; 50 by default." })
+    @Arg("first", () => Int, FIRST)
     first: number | null,
     @Arg("after", () => String, { nullable: true, description: "After the edge with this cursor." })
     after: string | null,
-    @Arg("last", () => Int, { nullable: true, description: "How many at most, from the end, 1–200." })
+    @Arg("last", () => Int, LAST)
     last: number | null,
     @Arg("before", () => String, { nullable: true, description: "Before the edge with this cursor." })
     before: string | null,

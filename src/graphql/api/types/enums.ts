@@ -1,4 +1,5 @@
 import { registerEnumType } from "type-graphql";
+import { DAILY_JOBS } from "../../../limits/policies.js";
 import type { ActorKind, JobStatus, MemberRole, SeatType } from "../../../words.js";
 
 /**
@@ -41,5 +42,10 @@ export const MemberRoleName = enumOf<MemberRole>("MemberRole", "What a member ma
 export const SeatTypeName = enumOf<SeatType>(
   "SeatType",
   "A member's seat in a tenant, which sets the jobs they may create a day.",
-  { free_beta: "10 jobs a day.", starter: "50 jobs a day.", pro: "200 jobs a day.", enterprise: "No limit." },
+  {
+    free_beta: `${DAILY_JOBS.free_beta} jobs a day.`,
+    starter: `${DAILY_JOBS.starter} jobs a day.`,
+    pro: `${DAILY_JOBS.pro} jobs a day.`,
+    enterprise: "No limit.",
+  },
 );

@@ -1,4 +1,5 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
+import { JOB } from "../../../limits/policies.js";
 import type { JobStatus } from "../../../words.js";
 import { JobStatusName } from "./enums.js";
 import { JobErrorType } from "./job.js";
@@ -33,7 +34,7 @@ export class JobAttemptType {
   @Field(() => String, {
     nullable: true,
     description:
-      "Where its handler failed: the error's stack and its causes', up to 4,096 characters. null: it did not fail by an " +
+      `Where its handler failed: the error's stack and its causes', up to ${JOB.errorStackCharacters.toLocaleString("en-US")} characters. null: it did not fail by an ` +
       "error of its handler, or your role is viewer.",
   })
   stack!: string | null;

@@ -1,4 +1,5 @@
 import { Field, ObjectType } from "type-graphql";
+import { PAGE_SIZES } from "../page-arguments.js";
 import type { JobFilter } from "../../../services/job-filter.js";
 import { costOfRow } from "../complexity.js";
 import { type JobResult, JobType } from "./job.js";
@@ -32,7 +33,7 @@ export class JobEdgeType {
 
 /** GraphQL's `JobConnection`; `totalCount` is resolved only when it is asked for. */
 @ObjectType("JobConnection", {
-  description: "Relay connection; 1–200 a page, 50 by default; priority desc, createdAt desc, id desc.",
+  description: `Relay connection; ${PAGE_SIZES}; priority desc, createdAt desc, id desc.`,
   simpleResolvers: true,
 })
 export class JobConnectionType {

@@ -1,4 +1,5 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
+import { PAGE_SIZES } from "../page-arguments.js";
 import type { ActorKind, JobStatus } from "../../../words.js";
 import { costOfRow } from "../complexity.js";
 import { ActorKindName, JobStatusName } from "./enums.js";
@@ -59,7 +60,7 @@ export class JobEventEdgeType {
 
 /** GraphQL's `JobEventConnection`. */
 @ObjectType("JobEventConnection", {
-  description: "Relay connection of events, oldest first; 1–200 a page, 50 by default.",
+  description: `Relay connection of events, oldest first; ${PAGE_SIZES}.`,
   simpleResolvers: true,
 })
 export class JobEventConnectionType {

@@ -1,4 +1,5 @@
 import { Field, ID, ObjectType } from "type-graphql";
+import { PAGE_SIZES } from "../page-arguments.js";
 import type { MemberRole, SeatType } from "../../../words.js";
 import { costOfRow } from "../complexity.js";
 import { MemberRoleName, SeatTypeName } from "./enums.js";
@@ -37,7 +38,7 @@ export class MemberEdgeType {
 
 /** GraphQL's `MemberConnection`. */
 @ObjectType("MemberConnection", {
-  description: "Relay connection of members, in the order of their ids; 1–200 a page, 50 by default.",
+  description: `Relay connection of members, in the order of their ids; ${PAGE_SIZES}.`,
   simpleResolvers: true,
 })
 export class MemberConnectionType {
