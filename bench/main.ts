@@ -13,7 +13,7 @@ const DRAINED_JOBS = 3_000;
 const LATENCY_JOBS = 200;
 
 const service = await openService();
-const { database, viewer, jobs, events, headers, url } = service;
+const { database, viewer, jobCommands, events, headers, url } = service;
 const input = { jobType: "BENCH", input: { to: "test@example.com" } };
 const session = { role: "api", tenantId: viewer.tenantId, actor: `user:${viewer.userId}` } as const;
 
@@ -50,7 +50,7 @@ report(
   "enqueue: a bare insert",
   await rate(() => database.transaction(session, (tx) => tx.query(INSERT, [viewer.tenantId, input.input]))),
 );
-report("enqueue: the service", await rate(() => jobs.create(viewer, input, [], () => undefined)));
+report("enqueue: the service", await rate(() => jobCommands.create(viewer, input, [], () => undefined)));
 report("enqueue: REST", await rate(() => send("/v1/jobs", input)));
 report("enqueue: GraphQL", await rate(() => send("/graphql", { query: one, variables: { input } })));
 const batch = Array.from({ length: 100 }, () => input);
@@ -83,7 +83,7 @@ const worker = (concurrency: number) =>
 const drains = [];
 for (const concurrency of [1, 10, 50]) {
   for (let created = 0; created < DRAINED_JOBS; created += 1000) {
-    await jobs.createMany(
+    await jobCommands.createMany(
       viewer,
       Array.from({ length: 1000 }, () => input),
       [],
@@ -103,7 +103,7 @@ const changes = await events.changes(viewer, { status: ["completed"] }, null);
 const latencies: number[] = [];
 for (let n = 0; n < LATENCY_JOBS; n += 1) {
   const begun = performance.now();
-  await jobs.create(viewer, input, [], () => undefined);
+  await jobCommands.create(viewer, input, [], () => undefined);
   await changes.next();
   latencies.push(performance.now() - begun);
 }

@@ -73,7 +73,7 @@ export async function openService(given: BenchDatabase | null = null) {
     databaseUrl: opened.url,
     database,
     hints,
-    jobs: api.services.jobs,
+    jobCommands: api.services.jobCommands,
     events: api.services.events,
     log,
     token,

@@ -27,7 +27,7 @@ const EVENT_CURSOR = "X-Event-Cursor";
  */
 export function createJobsRoutes(options: JobsRoutesOptions): Router {
   const { authenticator, legacyStatusNames, bodies } = options;
-  const { jobs } = options.services;
+  const { jobs, jobCommands } = options.services;
   const router = Router();
   const signedIn = signIn(authenticator);
 
@@ -47,7 +47,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
   router
     .route("/v1/jobs")
     .post(signedIn, ...jsonBody(BODIES.restBytes, bodies), async (request, response) => {
-      const created = await jobs.create(viewerOf(response), createBody(request), [], (allowance) =>
+      const created = await jobCommands.create(viewerOf(response), createBody(request), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
       );
       if (created.replayed) response.set("Idempotency-Replayed", "true");
@@ -73,7 +73,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
       response.set(EVENT_CURSOR, eventCursor).json({ ok: true, job: toJobDetail(job, legacyStatusNames) });
     })
     .delete(signedIn, async (request, response) => {
-      const { eventCursor } = await jobs.delete(viewerOf(response), jobId(request));
+      const { eventCursor } = await jobCommands.delete(viewerOf(response), jobId(request));
       response.set(EVENT_CURSOR, eventCursor).json({ ok: true });
     })
     .all(onlyMethods("GET, HEAD, DELETE"));
@@ -84,7 +84,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
       .post(signedIn, ...jsonBody(BODIES.restBytes, bodies), async (request, response) => {
         checkQuery(request, []);
         checkNoBody(request);
-        const { value, eventCursor } = await jobs[change](viewerOf(response), jobId(request));
+        const { value, eventCursor } = await jobCommands[change](viewerOf(response), jobId(request));
         const job = toJobDetail(value, legacyStatusNames);
         response.set(EVENT_CURSOR, eventCursor).json({ ok: true, id: job.id, status: job.status, job });
       })

@@ -14,6 +14,9 @@ export interface Allowance {
   windowSeconds: number;
 }
 
+/** Told what is left of the minute, whether the create went through or not; of a replay, which costs nothing, nothing. */
+export type OnAllowance = (allowance: Allowance) => void;
+
 /** The allowance as response headers: the standard's `RateLimit` fields, and the three that older clients read. */
 export function allowanceHeaders({ limit, remaining, resetSeconds, windowSeconds }: Allowance): Record<string, string> {
   return {

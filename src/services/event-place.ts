@@ -2,6 +2,12 @@ import type { Transaction } from "../database/database.js";
 import { type Position, startOf } from "../feed/position.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
 
+/** A value as the database had it, and that place in the tenant's events: subscribe after it, and no change since is missed. */
+export interface Snapshot<T> {
+  value: T;
+  eventCursor: string;
+}
+
 /** A place in a tenant's events. */
 export const EVENT_PLACE: CursorCodec<Position> = {
   kind: "event",

@@ -5,7 +5,7 @@ import { TenantMemberEntity } from "../database/entities/tenant-member.entity.js
 import type { MemberRole, SeatType } from "../words.js";
 import { AtlasError } from "../errors.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
-import { readUsages } from "../queue/usage.js";
+import { readUsage, readUsages } from "../queue/usage.js";
 import { type ForwardPageInput, type Page, pageOf, partOf } from "./page.js";
 import { dailyJobsOf, type DailyJobs } from "./seats.js";
 
@@ -26,7 +26,7 @@ export const MEMBER_PLACE: CursorCodec<string> = {
   decode: uuidFromBytes,
 };
 
-/** What an owner sees of the tenant's members. */
+/** The tenant's members. Each method acts for one viewer. */
 export class MemberService {
   constructor(
     private readonly database: Database,
@@ -64,5 +64,11 @@ export class MemberService {
       }));
       return pageOf(part, members, ({ userId }) => this.cursors.seal(MEMBER_PLACE, tenantId, userId));
     });
+  }
+
+  /** What the viewer has used of their own day (UTC). */
+  async dailyJobs(viewer: Viewer): Promise<DailyJobs> {
+    const usage = await this.database.transaction(sessionOf(viewer), (tx) => readUsage(tx, viewer));
+    return dailyJobsOf(viewer.seatType, usage);
   }
 }

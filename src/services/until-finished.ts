@@ -2,7 +2,8 @@ import type { Viewer } from "../auth/viewer.js";
 import { comparePositions } from "../feed/position.js";
 import type { JobStatus } from "../words.js";
 import type { ChangeStream, EventService, StatusChange } from "./event-service.js";
-import { type JobService, notFound } from "./job-service.js";
+import { notFound } from "./job-lookup.js";
+import type { JobQueries } from "./job-queries.js";
 
 const OVER: Readonly<Record<JobStatus, boolean>> = {
   queued: false,
@@ -42,7 +43,7 @@ export interface ChangesToEnd {
  * @throws AtlasError `job_not_found` for a job that the tenant never had, or had so long ago that nothing is kept of it
  */
 export async function untilFinished(
-  { jobs, events }: { jobs: JobService; events: EventService },
+  { jobs, events }: { jobs: JobQueries; events: EventService },
   viewer: Viewer,
   jobIds: readonly string[],
   stream: ChangeStream,

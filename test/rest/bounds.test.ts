@@ -128,7 +128,12 @@ describe("a create past the bounds", () => {
     expect((await call(api, "GET", "/v1/jobs/list", other.headers)).body.items).toEqual([]);
     const created = await call(api, "POST", "/v1/jobs", other.headers, { jobType: "A" });
     expect(created.headers.get("ratelimit-remaining")).toBe("999999");
-    const used = await api.jobs.dailyJobs({ ...other, role: "member", seatType: "free_beta", expiresAt: new Date() });
+    const used = await api.members.dailyJobs({
+      ...other,
+      role: "member",
+      seatType: "free_beta",
+      expiresAt: new Date(),
+    });
     expect(used.used).toBe(1);
   });
 });

@@ -159,7 +159,7 @@ describe("GET /v1/jobs/list", () => {
   it("answers 200 jobs at most, the foremost", async () => {
     const viewer = { ...member, role: "member", seatType: "enterprise", expiresAt: new Date() } as const;
     const creates = Array.from({ length: 201 }, (_, priority) => ({ jobType: "TEST", priority }));
-    await api.jobs.createMany(viewer, creates, [], () => undefined);
+    await api.jobCommands.createMany(viewer, creates, [], () => undefined);
     const { items = [] } = (await get("/v1/jobs/list")).body;
     expect(items.map(({ priority }) => priority)).toEqual(Array.from({ length: 200 }, (_, index) => 200 - index));
   });

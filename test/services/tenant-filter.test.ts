@@ -32,7 +32,7 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   afterAll(() => api.close());
 
   const create = async (viewer: Viewer, input: object = { jobType: "A" }) =>
-    (await api.jobs.create(viewer, input, [], ignore)).value;
+    (await api.jobCommands.create(viewer, input, [], ignore)).value;
 
   const stored = async (id: string) => {
     const [job] = await asSuperuser(
@@ -76,20 +76,20 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   it("cancels none of another tenant's jobs", async () => {
     const { id } = await create(theirs);
     const before = await stored(id);
-    await expect(api.jobs.cancel(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
+    await expect(api.jobCommands.cancel(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
     expect(await stored(id)).toEqual(before);
   });
 
   it("deletes none of another tenant's jobs", async () => {
     const { id } = await create(theirs);
-    await expect(api.jobs.delete(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
+    await expect(api.jobCommands.delete(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
     expect(await stored(id)).toMatchObject({ status: "queued" });
   });
 
   it("retries none of another tenant's jobs", async () => {
     const { id } = await create(theirs);
-    await api.jobs.cancel(theirs, id);
-    await expect(api.jobs.retry(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
+    await api.jobCommands.cancel(theirs, id);
+    await expect(api.jobCommands.retry(mine, id)).rejects.toMatchObject({ code: "job_not_found" });
     expect(await stored(id)).toMatchObject({ status: "canceled" });
   });
 
@@ -155,8 +155,8 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
   it("counts nothing of the same user's day in another tenant", async () => {
     const userId = randomUUID();
     await create({ ...theirs, userId });
-    expect(await api.jobs.dailyJobs({ ...theirs, userId })).toMatchObject({ used: 1 });
-    expect(await api.jobs.dailyJobs({ ...mine, userId })).toMatchObject({ used: 0 });
+    expect(await api.members.dailyJobs({ ...theirs, userId })).toMatchObject({ used: 1 });
+    expect(await api.members.dailyJobs({ ...mine, userId })).toMatchObject({ used: 0 });
   });
 
   it("lists none of another tenant's members", async () => {

@@ -1,7 +1,7 @@
 import { ANSWERS } from "../../limits/policies.js";
 import type { Viewer } from "../../auth/viewer.js";
 import type { PayloadAllowance } from "../../services/payload-allowance.js";
-import type { OnAllowance } from "../../services/job-service.js";
+import type { OnAllowance } from "../../services/create-limit.js";
 import type { Services } from "../../services/services.js";
 
 /** What a resolver is given. */

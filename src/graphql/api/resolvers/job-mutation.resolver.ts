@@ -29,7 +29,7 @@ export class JobMutationResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<CreateJobPayload> {
     const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
-    const { value: job, ...created } = await context.services.jobs.create(
+    const { value: job, ...created } = await context.services.jobCommands.create(
       viewerOf(context),
       input,
       INPUT,
@@ -51,7 +51,7 @@ export class JobMutationResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<CreateJobsPayload> {
     const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
-    const { value: jobs, ...created } = await context.services.jobs.createMany(
+    const { value: jobs, ...created } = await context.services.jobCommands.createMany(
       viewerOf(context),
       input,
       INPUT,
@@ -63,7 +63,7 @@ export class JobMutationResolver {
 
   @Mutation(() => DeleteJobPayload, { complexity: costOfRow, description: "Removes a job that is not running." })
   async deleteJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<DeleteJobPayload> {
-    const deleted = await context.services.jobs.delete(viewerOf(context), id);
+    const deleted = await context.services.jobCommands.delete(viewerOf(context), id);
     return { deletedJobId: deleted.value, eventCursor: deleted.eventCursor };
   }
 
@@ -71,7 +71,7 @@ export class JobMutationResolver {
     description: "Cancels a queued job at once, a running one as soon as its handler heeds it.",
   })
   async cancelJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<CancelJobPayload> {
-    const canceled = await context.services.jobs.cancel(viewerOf(context), id);
+    const canceled = await context.services.jobCommands.cancel(viewerOf(context), id);
     return { job: canceled.value, eventCursor: canceled.eventCursor };
   }
 
@@ -79,7 +79,7 @@ export class JobMutationResolver {
     description: "Queues a failed or canceled job again; costs none of the day's jobs.",
   })
   async retryJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<RetryJobPayload> {
-    const queued = await context.services.jobs.retry(viewerOf(context), id);
+    const queued = await context.services.jobCommands.retry(viewerOf(context), id);
     return { job: queued.value, eventCursor: queued.eventCursor };
   }
 }

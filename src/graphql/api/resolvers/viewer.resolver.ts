@@ -18,6 +18,6 @@ export class ViewerResolver {
 
   @FieldResolver(() => DailyJobsType, { complexity: 1, description: "The jobs that the viewer may create today." })
   dailyJobs(@Ctx() context: GraphqlContext): Promise<DailyJobsType> {
-    return context.services.jobs.dailyJobs(viewerOf(context));
+    return context.services.members.dailyJobs(viewerOf(context));
   }
 }
