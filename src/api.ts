@@ -2,7 +2,7 @@ import { Authenticator } from "./auth/authenticator.js";
 import { MembershipWatch } from "./auth/membership-watch.js";
 import { type TokenRules, TokenVerifier } from "./auth/token-verifier.js";
 import type { Config } from "./config.js";
-import { Turns } from "./limits/turns.js";
+import { halfOf, Turns } from "./limits/turns.js";
 import type { Database } from "./database/database.js";
 import type { Hints } from "./database/hints.js";
 import { readCursorKey } from "./database/installation.js";
@@ -36,7 +36,7 @@ export interface Api {
 export async function createApi({ config, database, hints, rules, log }: ApiOptions): Promise<Api> {
   const cursors = new Cursors(await readCursorKey(database));
   const tail = new Tail(database, hints, log);
-  const turns = new Turns(Math.max(Math.floor(config.databasePoolSize / 2), 1), "requests of a user");
+  const turns = new Turns(halfOf(config.databasePoolSize), "requests of a user");
   const authenticator = new Authenticator(new TokenVerifier(rules), database, turns);
   const limits = { perUser: config.streamsPerUser, perTenant: config.streamsPerTenant };
   const memberships = new MembershipWatch(authenticator, limits, log);

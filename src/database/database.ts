@@ -3,7 +3,7 @@ import type { EntityManager } from "@mikro-orm/postgresql";
 import { MikroORM } from "@mikro-orm/postgresql";
 import { CompiledQuery, type Kysely } from "kysely";
 import { AtlasError } from "../errors.js";
-import { Turns } from "../limits/turns.js";
+import { halfOf, Turns } from "../limits/turns.js";
 import { adopt } from "./adopt.js";
 import { RETRY_AFTER_SECONDS, unavailableIfAway } from "./away.js";
 import { ANSWER_TIMEOUT_MS, ormOptions, type DatabaseOptions } from "./orm-options.js";
@@ -58,10 +58,9 @@ export class Database {
     private readonly options: DatabaseOptions,
     private readonly login: string,
   ) {
-    const half = (count: number): number => Math.max(Math.floor(count / 2), 1);
-    const share = half(options.poolSize);
+    const share = halfOf(options.poolSize);
     this.shares = new Turns(share, "transactions of a tenant");
-    this.payloadShares = new Turns(half(share), "readings of a tenant's inputs and outputs");
+    this.payloadShares = new Turns(halfOf(share), "readings of a tenant's inputs and outputs");
   }
 
   /**

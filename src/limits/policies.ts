@@ -35,15 +35,18 @@ export const LARGE_JSON = {
   maxDebtMs: 2_000,
 } as const satisfies PacePolicy;
 
+/** Whole numbers outside of JSON, such as priorities: the 32 bits of PostgreSQL's and GraphQL's integers. */
+export const INTEGERS = {
+  min: -(2 ** 31),
+  max: 2 ** 31 - 1,
+} as const;
+
 /** A job as its creator gives it and its handler leaves it. */
 export const JOB = {
   /** Of a job type. */
   typeCharacters: 100,
   /** Of an idempotency key: room for a UUID and a few names. */
   keyCharacters: 200,
-  /** The 32 bits of PostgreSQL's and GraphQL's integers. */
-  minPriority: -(2 ** 31),
-  maxPriority: 2 ** 31 - 1,
   /** Of `input` as JSON, as PostgreSQL writes it: numbers have no exponent there. */
   inputBytes: 256 * KIB,
   /** Objects and lists in each other, `input` itself included. */

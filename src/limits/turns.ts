@@ -75,6 +75,11 @@ export class Turns {
   }
 }
 
+/** Half of what there is, at least one: what one key may have at once, so that another finds some free. */
+export function halfOf(count: number): number {
+  return Math.max(Math.floor(count / 2), 1);
+}
+
 function tooMany(message: string): AtlasError {
   return new AtlasError("rate_limit_exceeded", message, { retryAfterSeconds: TURNS.retryAfterSeconds });
 }

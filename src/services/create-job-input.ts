@@ -4,7 +4,7 @@ import type { NewJob } from "../queue/enqueue.js";
 import { instantFault } from "../bounds/instants.js";
 import { jsonFault } from "../bounds/json.js";
 import { nameFaults } from "../bounds/text.js";
-import { JOB } from "../limits/policies.js";
+import { INTEGERS, JOB } from "../limits/policies.js";
 
 /** A create, checked: a new job but for its id. */
 export type CreateJobInput = Omit<NewJob, "id">;
@@ -57,7 +57,7 @@ const idempotencyKey = z
 
 const createJob = z.object({
   jobType,
-  priority: wholeNumber(JOB.minPriority, JOB.maxPriority).default(0),
+  priority: wholeNumber(INTEGERS.min, INTEGERS.max).default(0),
   input: input.default({}),
   runAt: runAt.nullable().default(null),
   maxAttempts: wholeNumber(1, JOB.maxAttempts).nullable().default(null),

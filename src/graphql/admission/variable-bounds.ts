@@ -13,7 +13,7 @@ import {
   visit,
 } from "graphql";
 import { AtlasError } from "../../errors.js";
-import { VARIABLES } from "../../limits/policies.js";
+import { INTEGERS, VARIABLES } from "../../limits/policies.js";
 import { Json, JsonObject } from "../api/types/scalars.js";
 
 /** Of a variable. */
@@ -140,7 +140,7 @@ function usesOf(document: DocumentNode, operation: OperationDefinitionNode): Map
 }
 
 function noInt(name: string, number: unknown): AtlasError {
-  const bound = "outside of JSON numbers are whole, -2147483648–2147483647";
+  const bound = `outside of JSON numbers are whole, ${INTEGERS.min}–${INTEGERS.max}`;
   return new AtlasError("invalid_input", `Variable "$${name}" holds ${JSON.stringify(number).slice(0, 40)}: ${bound}`);
 }
 
