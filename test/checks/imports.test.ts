@@ -61,6 +61,7 @@ const PLANTED: [rule: string, file: string, code: string][] = [
   ["errors-imports", "src/errors.ts", 'export * from "./queue/job.js";'],
   ["words-imports", "src/words.ts", 'export * from "./queue/job.js";'],
   ["bounds-imports", "src/bounds/instants.ts", 'export { log } from "../log.js";'],
+  ["bounds-imports", "src/bounds/uuid.ts", 'export { turns } from "../limits/turns.js";'],
   ["database-imports", "src/database/pool.ts", 'export { fault } from "../handlers/handler.js";'],
   ["auth-imports", "src/auth/member.ts", 'export { service } from "../services/service.js";'],
   [
@@ -74,6 +75,7 @@ const PLANTED: [rule: string, file: string, code: string][] = [
   ["services-imports", "src/services/mail.ts", 'export { handler } from "../handlers/handler.js";'],
   ["worker-imports", "src/worker/loop.ts", 'export const late = () => import("../services/service.js");'],
   ["limits-imports", "src/limits/pace.ts", 'export { log } from "../log.js";'],
+  ["limits-imports", "src/limits/policies.ts", 'export { text } from "../bounds/text.js";'],
   ["limits-imports", "src/limits/slots.ts", 'export { viewer } from "../auth/viewer.js";'],
   ["http-imports", "src/http/body.ts", 'export { service } from "../services/service.js";'],
   ["http-imports", "src/http/health.ts", 'export { routes } from "../rest/routes.js";'],
