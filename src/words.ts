@@ -14,6 +14,12 @@ export const MEMBER_ROLES = ["viewer", "member", "owner"] as const;
 export type MemberRole = (typeof MEMBER_ROLES)[number];
 
 /**
+ * Where jobs come from. `member`: through the API; `schedule`: its time came; `job`: another job's handler; `system`: the service
+ * itself, or a person or program that writes to the database.
+ */
+export type OriginKind = "member" | "schedule" | "job" | "system";
+
+/**
  * Who makes changes. `user`: a member, through the API; `worker`: the one that runs the job; `system`: the queue itself, such as
  * the rescue of a lost worker's jobs; `database`: a person or program that writes to the database by itself.
  */

@@ -3,7 +3,7 @@ import { Requests, type TokenSource } from "./requests.js";
 import { Watch, type WatchOptions } from "./watch.js";
 
 export { AtlasClientError } from "./client-error.js";
-export type { Job, JobError, JobPage, JobStatus, JobStatusChange, NewJob, PageOptions } from "./jobs.js";
+export type { Job, JobError, JobOrigin, JobPage, JobStatus, JobStatusChange, NewJob, PageOptions } from "./jobs.js";
 export type { TokenSource } from "./requests.js";
 export type { WatchOptions, WatchState } from "./watch.js";
 

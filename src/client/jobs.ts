@@ -1,4 +1,4 @@
-import type { JobStatus as StatusWord } from "../words.js";
+import type { JobStatus as StatusWord, OriginKind } from "../words.js";
 
 /** GraphQL's name of each status. */
 const STATUS_NAMES = {
@@ -9,6 +9,20 @@ const STATUS_NAMES = {
   canceled: "CANCELED",
 } as const satisfies { [Word in StatusWord]: Uppercase<Word> };
 export type JobStatus = (typeof STATUS_NAMES)[StatusWord];
+
+/** GraphQL's name of each kind of origin. */
+const ORIGIN_NAMES = {
+  member: "MEMBER",
+  schedule: "SCHEDULE",
+  job: "JOB",
+  system: "SYSTEM",
+} as const satisfies { [Kind in OriginKind]: Uppercase<Kind> };
+
+/** Where a job comes from; `id`: the member's, the schedule's or the job's, null for the system. */
+export interface JobOrigin {
+  kind: (typeof ORIGIN_NAMES)[OriginKind];
+  id: string | null;
+}
 
 /** Why an attempt failed; instants are ISO 8601. */
 export interface JobError {
@@ -36,6 +50,7 @@ export interface Job {
   createdAt: string;
   updatedAt: string;
   createdBy: string | null;
+  origin: JobOrigin;
   /** Counts the job's events: keep the row with the higher one. */
   version: number;
 }
@@ -84,4 +99,4 @@ export interface JobStatusChange {
 
 export const ERROR_FIELDS = "error { code message attempt occurredAt }";
 export const JOB_FIELDS = `id jobType status priority input output ${ERROR_FIELDS} attempt maxAttempts runAt startedAt
-  finishedAt createdAt updatedAt createdBy version`;
+  finishedAt createdAt updatedAt createdBy origin { kind id } version`;

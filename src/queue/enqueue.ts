@@ -1,6 +1,7 @@
 import type { Transaction } from "../database/database.js";
 import { JOB } from "../limits/policies.js";
-import { type Job, type JobRow, toJob } from "./job.js";
+import type { OriginKind } from "../words.js";
+import { type Job, type JobOrigin, type JobRow, toJob } from "./job.js";
 
 export interface NewJob {
   id: string;
@@ -17,27 +18,57 @@ export interface NewJob {
   idempotencyKey: string | null;
 }
 
+/** Whose new jobs are, and where they come from. */
+export interface NewJobsOf {
+  tenantId: string;
+  origin: JobOrigin;
+}
+
 /**
- * Creates a member's jobs, all or none, and counts them against the member's day (UTC): one statement, whose upsert
- * refuses to pass the limit however many creates run at once.
- * @param dailyLimit null: no limit.
- * @returns the jobs in the order given; null when the day's limit would be passed.
+ * Creates jobs, all or none, whatever their origin; nothing is counted for them: see `enqueueInDay`.
+ * @returns the jobs in the order given.
  * @throws the driver's unique_violation when another create has taken an idempotency key meanwhile: see `isKeyTaken`.
  */
-export async function enqueue(
-  tx: Transaction,
-  member: { tenantId: string; userId: string; dailyLimit: number | null },
-  jobs: readonly NewJob[],
-): Promise<Job[] | null> {
-  const rows = await tx.query<JobRow>(ENQUEUE, [
-    member.tenantId,
-    member.userId,
-    jobs.length,
-    member.dailyLimit,
-    JSON.stringify(jobs),
-    JOB.defaultAttempts,
-  ]);
-  if (rows.length === 0) return null;
+export async function enqueue(tx: Transaction, of: NewJobsOf, jobs: readonly NewJob[]): Promise<Job[]> {
+  return inOrder(jobs, await tx.query<JobRow>(ENQUEUE, insertValues(of, jobs)));
+}
+
+/** Whether a create failed because a job with its idempotency key has come into being since `findReplays` looked. */
+export function isKeyTaken(error: unknown): boolean {
+  return error instanceof Error && "constraint" in error && error.constraint === "jobs_idempotency_key";
+}
+
+/**
+ * The end of a statement that creates jobs, all or none. Its parameters are `$1` to `$6`; what comes before it, as a CTE that
+ * must let them pass, has those from `$7` on.
+ * @param condition in SQL: whether they are created.
+ */
+export function insertJobs(condition: string): string {
+  return `insert into jobs (
+  tenant_id, id, job_type, priority, input, run_at, max_attempts, max_attempts_by_type, timeout_ms, idempotency_key,
+  created_by, created_by_schedule, created_by_job
+)
+select $1::uuid, new.id, new."jobType", new.priority, new.input,
+  greatest(new."runAt", date_trunc('milliseconds', now())), coalesce(new."maxAttempts", $3::int),
+  new."maxAttempts" is null, new."timeoutMs", new."idempotencyKey", $4::uuid, $5::uuid, $6::uuid
+from jsonb_to_recordset($2::jsonb) as new (
+  id uuid, "jobType" text, priority int, input jsonb, "runAt" timestamptz, "maxAttempts" int, "timeoutMs" int,
+  "idempotencyKey" text
+)
+where ${condition}
+-- Two creates that share keys take them in the same order: in different orders each would wait for the other for ever.
+order by new."idempotencyKey"
+returning *`;
+}
+
+/** The values of `$1` to `$6` in what `insertJobs` gives. */
+export function insertValues({ tenantId, origin }: NewJobsOf, jobs: readonly NewJob[]): unknown[] {
+  const idOf = (kind: OriginKind): string | null => (origin.kind === kind ? origin.id : null);
+  return [tenantId, JSON.stringify(jobs), JOB.defaultAttempts, idOf("member"), idOf("schedule"), idOf("job")];
+}
+
+/** The created jobs, which a statement returns in any order, in the order given. */
+export function inOrder(jobs: readonly NewJob[], rows: readonly JobRow[]): Job[] {
   const byId = new Map(rows.map((row) => [row.id, toJob(row)]));
   return jobs.map((job) => {
     const created = byId.get(job.id);
@@ -46,32 +77,5 @@ export async function enqueue(
   });
 }
 
-/** Whether a create failed because a job with its idempotency key has come into being since `findReplays` looked. */
-export function isKeyTaken(error: unknown): boolean {
-  return error instanceof Error && "constraint" in error && error.constraint === "jobs_idempotency_key";
-}
-
 const ENQUEUE = `/* queue.enqueue */
-with usage as (
-  insert into daily_usage as u (tenant_id, user_id, day, used)
-  select $1::uuid, $2::uuid, (now() at time zone 'utc')::date, $3::int
-  where $4::int is null or $3::int <= $4::int
-  on conflict (tenant_id, user_id, day) do update set used = u.used + excluded.used
-  where $4::int is null or u.used + excluded.used <= $4::int
-  returning used
-)
-insert into jobs (
-  tenant_id, id, job_type, priority, input, run_at, max_attempts, max_attempts_by_type, timeout_ms, idempotency_key,
-  created_by
-)
-select $1::uuid, new.id, new."jobType", new.priority, new.input,
-  greatest(new."runAt", date_trunc('milliseconds', now())), coalesce(new."maxAttempts", $6::int),
-  new."maxAttempts" is null, new."timeoutMs", new."idempotencyKey", $2::uuid
-from jsonb_to_recordset($5::jsonb) as new (
-  id uuid, "jobType" text, priority int, input jsonb, "runAt" timestamptz, "maxAttempts" int, "timeoutMs" int,
-  "idempotencyKey" text
-)
-where exists (select from usage)
--- Two creates that share keys wait for one another in the same order, and so not for ever.
-order by new."idempotencyKey"
-returning *`;
+${insertJobs("true")}`;

@@ -1,4 +1,4 @@
-import type { JobStatus } from "../words.js";
+import type { JobStatus, OriginKind } from "../words.js";
 
 /** Why an attempt failed. */
 export interface JobError {
@@ -9,6 +9,9 @@ export interface JobError {
   attempt: number;
   occurredAt: Date;
 }
+
+/** Where a job comes from; `id`: the member's, the schedule's or the job's. */
+export type JobOrigin = { kind: Exclude<OriginKind, "system">; id: string } | { kind: "system"; id: null };
 
 /** A job as it stands, without what may be large. Instants are the database's, to the millisecond. */
 export interface JobSummary {
@@ -30,8 +33,9 @@ export interface JobSummary {
   cancelRequestedAt: Date | null;
   /** The worker that runs it; null unless running. */
   workerId: string | null;
-  /** The user who created it; null: created in the database. */
+  /** The user who created it; null: its origin is no member. */
   createdBy: string | null;
+  origin: JobOrigin;
   /** Counts the job's events, from 1. */
   version: number;
   /** Its last event's: see `feed/position.ts`. */
@@ -60,8 +64,14 @@ export interface ClaimedJob extends Job {
   checkpoint: unknown;
 }
 
-/** The fields of a summary, by which the ORM selects their columns. The type makes it an error to leave one out. */
-const SUMMARY_FIELDS: Record<keyof JobSummary, true> = {
+/** What a summary is read from: its own fields, and in place of its origin what that is derived from. */
+interface SummaryColumns extends Omit<JobSummary, "origin"> {
+  createdBySchedule: string | null;
+  createdByJob: string | null;
+}
+
+/** Names, by which the ORM selects. The type makes it an error to leave one out. */
+const SUMMARY_COLUMNS: Record<keyof SummaryColumns, true> = {
   id: true,
   tenantId: true,
   jobType: true,
@@ -75,6 +85,8 @@ const SUMMARY_FIELDS: Record<keyof JobSummary, true> = {
   cancelRequestedAt: true,
   workerId: true,
   createdBy: true,
+  createdBySchedule: true,
+  createdByJob: true,
   version: true,
   position: true,
   createdAt: true,
@@ -82,7 +94,7 @@ const SUMMARY_FIELDS: Record<keyof JobSummary, true> = {
   finishedAt: true,
   updatedAt: true,
 };
-export const JOB_SUMMARY_FIELDS = Object.keys(SUMMARY_FIELDS) as (keyof JobSummary)[];
+export const JOB_SUMMARY_COLUMNS = Object.keys(SUMMARY_COLUMNS) as (keyof SummaryColumns)[];
 
 /** A name as a column has it: `job_type` for `jobType`. */
 type Column<Field extends string> = Field extends `${infer First}${infer Rest}`
@@ -95,9 +107,9 @@ type Stored<Value> = Value extends Date | bigint ? string : Value extends JobErr
 /** The columns of these fields as the driver returns them. */
 type RowOf<Fields> = { [Field in keyof Fields & string as Column<Field>]: Stored<Fields[Field]> };
 
-export type JobSummaryRow = RowOf<JobSummary>;
-export type JobRow = RowOf<Job>;
-export type ClaimedJobRow = RowOf<ClaimedJob>;
+export type JobSummaryRow = RowOf<SummaryColumns>;
+export type JobRow = RowOf<SummaryColumns & Omit<Job, keyof JobSummary>>;
+export type ClaimedJobRow = JobRow & RowOf<Omit<ClaimedJob, keyof Job>>;
 
 /** A `JobError` as its jsonb column holds it. */
 export interface StoredError {
@@ -124,6 +136,7 @@ export function toJobSummary(row: JobSummaryRow): JobSummary {
     cancelRequestedAt: toInstant(row.cancel_requested_at),
     workerId: row.worker_id,
     createdBy: row.created_by,
+    origin: toOrigin(row),
     version: row.version,
     position: BigInt(row.position),
     createdAt: new Date(row.created_at),
@@ -150,6 +163,13 @@ export function toJobError(stored: StoredError | null): JobError | null {
   if (stored === null) return null;
   const { code, message, attempt, occurredAt } = stored;
   return { code, message, attempt, occurredAt: new Date(occurredAt) };
+}
+
+function toOrigin(row: Pick<JobSummaryRow, "created_by" | "created_by_schedule" | "created_by_job">): JobOrigin {
+  if (row.created_by !== null) return { kind: "member", id: row.created_by };
+  if (row.created_by_schedule !== null) return { kind: "schedule", id: row.created_by_schedule };
+  if (row.created_by_job !== null) return { kind: "job", id: row.created_by_job };
+  return { kind: "system", id: null };
 }
 
 function toInstant(value: string | null): Date | null {

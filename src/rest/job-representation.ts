@@ -41,12 +41,17 @@ export interface JobDetail extends JobItem {
   maxAttempts: number;
   runAt: Date;
   version: number;
+  origin: {
+    kind: "member" | "schedule" | "job" | "system";
+    /** The member's, the schedule's or the job's; null for the system. */
+    id: string | null;
+  };
 }
 
 /** @param legacyStatusNames write `succeeded` for `completed`. */
 export function toJobDetail(job: Job, legacyStatusNames: boolean): JobDetail {
-  const { attempt, maxAttempts, runAt, version } = job;
-  return { ...toJobItem(job, legacyStatusNames), attempt, maxAttempts, runAt, version };
+  const { attempt, maxAttempts, runAt, version, origin } = job;
+  return { ...toJobItem(job, legacyStatusNames), attempt, maxAttempts, runAt, version, origin };
 }
 
 /** A status change as REST shows it. */

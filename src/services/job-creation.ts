@@ -3,7 +3,8 @@ import { sessionOf, type Viewer } from "../auth/viewer.js";
 import type { Database, Transaction } from "../database/database.js";
 import { AtlasError } from "../errors.js";
 import { DAILY_JOBS } from "../limits/policies.js";
-import { enqueue, isKeyTaken, type NewJob } from "../queue/enqueue.js";
+import { isKeyTaken, type NewJob } from "../queue/enqueue.js";
+import { enqueueInDay } from "../queue/enqueue-in-day.js";
 import { findReplays, type Replay } from "../queue/find-replays.js";
 import type { JobSummary } from "../queue/job.js";
 import { readUsage } from "../queue/usage.js";
@@ -87,7 +88,7 @@ export class JobCreation {
           refuseConflicts(replays);
           const found = await readReplayed(tx, viewer, replays, payloads);
           const fresh = jobs.filter(({ idempotencyKey }) => !found.has(idempotencyKey ?? ""));
-          const made = fresh.length === 0 ? [] : await enqueueForDay(tx, viewer, fresh);
+          const made = fresh.length === 0 ? [] : await enqueueOrRefuse(tx, viewer, fresh);
           return this.inOrder(viewer, tx, jobs, { made, found });
         });
       } catch (error) {
@@ -113,10 +114,10 @@ export class JobCreation {
 }
 
 /** @throws AtlasError `daily_job_limit_exceeded` */
-async function enqueueForDay(tx: Transaction, viewer: Viewer, jobs: readonly NewJob[]): Promise<JobSummary[]> {
+async function enqueueOrRefuse(tx: Transaction, viewer: Viewer, jobs: readonly NewJob[]): Promise<JobSummary[]> {
   const { tenantId, userId, seatType } = viewer;
   const dailyLimit = DAILY_JOBS[seatType];
-  const made = await enqueue(tx, { tenantId, userId, dailyLimit }, jobs);
+  const made = await enqueueInDay(tx, { tenantId, userId, dailyLimit }, jobs);
   if (made !== null) return made;
   const { used, retryAfterSeconds } = await readUsage(tx, viewer);
   throw new AtlasError(

@@ -4,7 +4,7 @@ import { JobEntity } from "../database/entities/job.entity.js";
 import { JobCountEntity } from "../database/entities/job-count.entity.js";
 import type { Transaction } from "../database/database.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
-import { type Job, JOB_SUMMARY_FIELDS, type JobSummary, type JobSummaryRow, toJobSummary } from "../queue/job.js";
+import { type Job, JOB_SUMMARY_COLUMNS, type JobSummary, type JobSummaryRow, toJobSummary } from "../queue/job.js";
 import { readPayloads } from "../queue/read-payloads.js";
 import { checkJobFilter, type JobFilter } from "./job-filter.js";
 import { type Page, type PageInput, pageOf, partOf } from "./page.js";
@@ -60,7 +60,7 @@ export async function readJobPage<Shown extends JobSummary>(
   const direction = part.backward ? "asc" : "desc";
   const query = tx.em
     .qb(JobEntity)
-    .select(JOB_SUMMARY_FIELDS)
+    .select(JOB_SUMMARY_COLUMNS)
     .where(jobsWhere(tenantId, page.filter))
     .orderBy({ priority: direction, createdAt: direction, id: direction })
     .limit(part.limit);
@@ -81,7 +81,7 @@ export async function readJobPage<Shown extends JobSummary>(
 export async function readJobs(tx: Transaction, tenantId: string, ids: readonly string[]): Promise<JobSummary[]> {
   const rows = await tx.em
     .qb(JobEntity)
-    .select(JOB_SUMMARY_FIELDS)
+    .select(JOB_SUMMARY_COLUMNS)
     .where({ tenantId, id: { $in: [...ids] } })
     .execute<JobSummaryRow[]>("all", AS_THE_DRIVER_GIVES);
   return rows.map(toJobSummary);

@@ -63,10 +63,12 @@ export const OUTPUTS: Record<string, Record<string, Output>> = {
     createdAt: "plain",
     updatedAt: "plain",
     createdBy: "id",
+    origin: "parts",
     version: "plain",
     events: "parts",
     attempts: "parts",
   },
+  JobOrigin: { kind: "plain", id: "id" },
   JobError: { code: "content", message: "content", attempt: "plain", occurredAt: "plain" },
   JobAttempt: {
     attempt: "plain",

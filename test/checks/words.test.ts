@@ -6,8 +6,8 @@ import { join, resolve } from "node:path";
 const ENUMS = "src/graphql/api/types/enums.ts";
 const TSC = resolve("node_modules/typescript/bin/tsc");
 
-/** List of words → a word that is planted in it, and the files which show its words to clients or decide by them. */
-const PLANTED: [list: string, word: string, files: string[]][] = [
+/** List or type of words → a word that is planted in it, and the files which show its words to clients or decide by them. */
+const PLANTED: [words: string, word: string, files: string[]][] = [
   [
     "JOB_STATUSES",
     "paused",
@@ -21,7 +21,8 @@ const PLANTED: [list: string, word: string, files: string[]][] = [
   ],
   ["SEATS", "gold", [ENUMS, "src/rest/members.routes.ts", "src/services/seats.ts"]],
   ["MEMBER_ROLES", "auditor", [ENUMS, "src/rest/members.routes.ts"]],
-  ["ACTOR_KINDS", "webhook", [ENUMS, "src/rest/job-representation.ts"]],
+  ["OriginKind", "webhook", [ENUMS, "src/rest/job-representation.ts", "src/client/jobs.ts"]],
+  ["ACTOR_KINDS", "mailer", [ENUMS, "src/rest/job-representation.ts"]],
 ];
 
 let copy: string;
@@ -33,7 +34,11 @@ beforeAll(async () => {
   await symlink(resolve("node_modules"), join(copy, "node_modules"));
   const words = join(copy, "src/words.ts");
   let source = await readFile(words, "utf8");
-  for (const [list, word] of PLANTED) source = source.replace(`${list} = [`, () => `${list} = ["${word}", `);
+  for (const [list, word] of PLANTED) {
+    source = source
+      .replace(`${list} = [`, () => `${list} = ["${word}", `)
+      .replace(`type ${list} = `, () => `type ${list} = "${word}" | `);
+  }
   await writeFile(words, source);
   output = await new Promise((done) => {
     execFile(process.execPath, [TSC, "-p", "tsconfig.build.json", "--noEmit"], { cwd: copy }, (_error, stdout) =>

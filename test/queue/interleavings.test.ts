@@ -4,12 +4,14 @@ import { cancel } from "../../src/queue/cancel.js";
 import { claim } from "../../src/queue/claim.js";
 import { complete } from "../../src/queue/complete.js";
 import { deleteJob } from "../../src/queue/delete.js";
-import { enqueue, isKeyTaken, type NewJob } from "../../src/queue/enqueue.js";
+import { isKeyTaken, type NewJob } from "../../src/queue/enqueue.js";
+import { enqueueInDay } from "../../src/queue/enqueue-in-day.js";
 import type { HeldJob } from "../../src/queue/held-job.js";
 import { release } from "../../src/queue/release.js";
 import { rescue } from "../../src/queue/rescue.js";
 import { retry } from "../../src/queue/retry.js";
 import { asSuperuser, createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { newJob } from "../support/new-job.js";
 import { until } from "../support/until.js";
 
 let own: TestDatabase;
@@ -63,19 +65,8 @@ async function meeting<T>(first: { commit: () => Promise<unknown> }, second: Pro
   return second;
 }
 
-const newJob = (more: Partial<NewJob> = {}): NewJob => ({
-  id: randomUUID(),
-  jobType: "A",
-  priority: 0,
-  input: {},
-  runAt: null,
-  maxAttempts: null,
-  timeoutMs: null,
-  idempotencyKey: null,
-  ...more,
-});
 const enqueueIn = (tx: Transaction, job: NewJob, dailyLimit: number | null = null) =>
-  enqueue(tx, { tenantId, userId, dailyLimit }, [job]);
+  enqueueInDay(tx, { tenantId, userId, dailyLimit }, [job]);
 const create = async (): Promise<string> => (await act((tx) => enqueueIn(tx, newJob())))![0]!.id;
 const claimIn = (tx: Transaction, workerId: string = randomUUID()) =>
   claim(tx, { workerId, jobTypes: ["A"], limit: 1 });

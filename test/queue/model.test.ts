@@ -4,7 +4,7 @@ import { cancel } from "../../src/queue/cancel.js";
 import { claim } from "../../src/queue/claim.js";
 import { complete } from "../../src/queue/complete.js";
 import { deleteJob } from "../../src/queue/delete.js";
-import { enqueue } from "../../src/queue/enqueue.js";
+import { enqueueInDay } from "../../src/queue/enqueue-in-day.js";
 import { fail } from "../../src/queue/fail.js";
 import type { HeldJob } from "../../src/queue/held-job.js";
 import type { JobStatus } from "../../src/words.js";
@@ -14,6 +14,7 @@ import { rescue } from "../../src/queue/rescue.js";
 import { retry } from "../../src/queue/retry.js";
 import type { Transaction } from "../../src/database/database.js";
 import { createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { newJob } from "../support/new-job.js";
 
 const RUNS = Number(process.env["MODEL_RUNS"] ?? 30);
 const SEED = process.env["MODEL_SEED"];
@@ -145,9 +146,10 @@ const enqueueOne = fc
     command(`enqueue ${JSON.stringify(given)}`, async (model, real) => {
       const id = randomUUID();
       const runAt = given.waitHours === 0 ? null : new Date(Date.now() + given.waitHours * HOUR_MS);
-      const job = { id, ...given, input: {}, runAt, timeoutMs: null, idempotencyKey: null };
+      const { jobType, priority, maxAttempts } = given;
+      const job = newJob({ id, jobType, priority, maxAttempts, runAt });
       const member = { tenantId: real.tenantId, userId: real.userId, dailyLimit: null };
-      expect(await act(real, (tx) => enqueue(tx, member, [job]))).toMatchObject([{ id, status: "queued" }]);
+      expect(await act(real, (tx) => enqueueInDay(tx, member, [job]))).toMatchObject([{ id, status: "queued" }]);
       model.created += 1;
       model.jobs.push({ id, ...given, status: "queued", attempt: 0, worker: null, cancelRequested: false, error: null, output: false, version: 1 }); // prettier-ignore
     }),

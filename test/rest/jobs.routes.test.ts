@@ -238,12 +238,13 @@ describe("GET /v1/jobs/list", () => {
 });
 
 describe("GET /v1/jobs/:id", () => {
-  it("answers the item that the list shows, with its attempts, its instant and its version", async () => {
+  it("answers the item that the list shows, with its attempts, its instant, its version and its origin", async () => {
     const { id, runAt } = await completed("done");
     const { status, body } = await get(`/v1/jobs/${id.toUpperCase()}`);
     const { items = [] } = (await get("/v1/jobs/list")).body;
     expect(status).toBe(200);
-    const more = { attempt: 1, maxAttempts: 4, runAt: runAt.toISOString(), version: 3 };
+    const origin = { kind: "member", id: member.userId };
+    const more = { attempt: 1, maxAttempts: 4, runAt: runAt.toISOString(), version: 3, origin };
     expect(body).toEqual({ ok: true, job: { ...items[0], ...more } });
   });
 });

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { type Hints, openHints } from "../../src/database/hints.js";
 import type { Handler, RegisteredHandler } from "../../src/handlers/handler.js";
 import { enqueue, type NewJob } from "../../src/queue/enqueue.js";
@@ -7,6 +6,7 @@ import type { WorkerIntervals } from "../../src/worker/intervals.js";
 import { startWorker, type Worker, type WorkerOptions } from "../../src/worker/worker.js";
 import { registered } from "../handlers/handler-context.js";
 import { createTenant, createTestDatabase, silent, SYSTEM } from "../support/database.js";
+import { newJob } from "../support/new-job.js";
 import { until } from "../support/until.js";
 
 /** Short enough for tests, long enough for two busy cores. */
@@ -46,23 +46,10 @@ export async function createRig() {
 
   const enqueueAll = async (jobs: (Partial<NewJob> & { jobType: string })[]): Promise<string[]> => {
     const created = await database.transaction(SYSTEM, (tx) =>
-      enqueue(
-        tx,
-        { tenantId, userId, dailyLimit: null },
-        jobs.map((given) => ({
-          id: randomUUID(),
-          priority: 0,
-          input: {},
-          runAt: null,
-          maxAttempts: null,
-          timeoutMs: null,
-          idempotencyKey: null,
-          ...given,
-        })),
-      ),
+      enqueue(tx, { tenantId, origin: { kind: "member", id: userId } }, jobs.map(newJob)),
     );
     hints.send("queued");
-    return created?.map(({ id }) => id) ?? [];
+    return created.map(({ id }) => id);
   };
 
   return {

@@ -26,6 +26,8 @@ export const JobEntity = defineEntity({
     traceContext: p.json().nullable(),
     workerId: p.uuid().nullable(),
     createdBy: p.uuid().nullable(),
+    createdBySchedule: p.uuid().nullable(),
+    createdByJob: p.uuid().nullable(),
     version: p.integer().default(1),
     position: p.bigint("bigint").default(0),
     createdAt: p.datetime(3).defaultRaw("date_trunc('milliseconds', now())"),

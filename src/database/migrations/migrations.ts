@@ -5,6 +5,7 @@ import { LostPositionsMigration } from "./0004-lost-positions.js";
 import { EventHeadWithoutSequentialScansMigration } from "./0005-event-head-without-sequential-scans.js";
 import { JobTypeSettingsMigration } from "./0007-job-type-settings.js";
 import { OldestCodeMigration } from "./0009-oldest-code.js";
+import { JobOriginMigration } from "./0010-job-origin.js";
 
 /**
  * Every migration, in order. One that has landed is never edited. Code that does not know a migration goes on running on
@@ -19,4 +20,5 @@ export const migrations = [
   EventHeadWithoutSequentialScansMigration,
   JobTypeSettingsMigration,
   OldestCodeMigration,
+  JobOriginMigration,
 ];

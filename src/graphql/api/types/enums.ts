@@ -1,6 +1,6 @@
 import { registerEnumType } from "type-graphql";
 import { DAILY_JOBS } from "../../../limits/policies.js";
-import type { ActorKind, JobStatus, MemberRole, SeatType } from "../../../words.js";
+import type { ActorKind, JobStatus, MemberRole, OriginKind, SeatType } from "../../../words.js";
 
 /**
  * Makes words an enum of GraphQL, whose names are theirs in upper case.
@@ -31,6 +31,13 @@ export const JobStatusName = enumOf<JobStatus>("JobStatus", "Where a job stands.
   completed: "Its handler returned; output is what it returned.",
   failed: "Its last attempt failed, or failed for good.",
   canceled: "It was canceled.",
+});
+
+export const JobOriginKindName = enumOf<OriginKind>("JobOriginKind", "Where jobs come from.", {
+  member: "A member created it, through the API.",
+  schedule: "A schedule created it when its time came.",
+  job: "Another job created it.",
+  system: "The service itself, or a person or program that writes to the database.",
 });
 
 export const MemberRoleName = enumOf<MemberRole>("MemberRole", "What a member may do.", {

@@ -1,6 +1,6 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
-import type { JobStatus } from "../../../words.js";
-import { JobStatusName } from "./enums.js";
+import type { JobStatus, OriginKind } from "../../../words.js";
+import { JobOriginKindName, JobStatusName } from "./enums.js";
 import { NodeType } from "./node.js";
 import { DateTime, Json, JsonObject } from "./scalars.js";
 
@@ -18,6 +18,16 @@ export class JobErrorType {
 
   @Field(() => DateTime, { description: "When it failed." })
   occurredAt!: Date;
+}
+
+/** GraphQL's `JobOrigin`. */
+@ObjectType("JobOrigin", { description: "Where a job comes from.", simpleResolvers: true })
+export class JobOriginType {
+  @Field(() => JobOriginKindName, { description: "What created it." })
+  kind!: OriginKind;
+
+  @Field(() => ID, { nullable: true, description: "The member's, the schedule's or the job's; null for the system." })
+  id!: string | null;
 }
 
 /** The fields of `Job` that may be large, and are read only where they are selected. */
@@ -88,6 +98,9 @@ export class JobType implements NodeType {
 
   @Field(() => ID, { nullable: true, description: "The user who created it; null: it was created in the database." })
   createdBy!: string | null;
+
+  @Field(() => JobOriginType, { description: "Where it comes from." })
+  origin!: JobOriginType;
 
   @Field(() => Int, {
     description: "Counts this job's events, 1, 2, 3 …: a client keeps the row with the higher version.",
