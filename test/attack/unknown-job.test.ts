@@ -38,8 +38,10 @@ async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
   pg.Client.prototype.query = noting as typeof query;
   await work();
   pg.Client.prototype.query = query;
-  // Of one that had begun before, the rest alone was seen.
-  const whole = transactions.filter(({ statements }) => statements[0]?.startsWith("begin"));
+  // Of what the service does by itself, a part alone may have been seen, which does not name it. A request's is over by its answer.
+  const whole = transactions.filter(
+    ({ statements }) => statements[0]?.startsWith("begin") && /^(commit|rollback)/.test(statements.at(-1) ?? ""),
+  );
   return whole.flatMap(({ statements }) => (statements.some((one) => OWN_WORK.test(one)) ? [] : statements));
 }
 

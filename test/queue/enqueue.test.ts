@@ -47,6 +47,7 @@ describe("enqueue", () => {
 describe("enqueue in a member's day", () => {
   it("creates jobs and counts them in one statement", async () => {
     const statements: string[] = [];
+    const jobs = [newJob(), newJob()];
     const created = await act((tx) =>
       enqueueInDay(
         {
@@ -57,11 +58,11 @@ describe("enqueue in a member's day", () => {
           },
         },
         { tenantId, userId, dailyLimit: 2 },
-        [newJob(), newJob()],
+        jobs,
       ),
     );
     expect(statements).toHaveLength(1);
-    expect(created).toMatchObject(Array(2).fill({ origin: { kind: "member", id: userId } }));
+    expect(created).toMatchObject(jobs.map(({ id }) => ({ id, origin: { kind: "member", id: userId } })));
     expect(await usage()).toEqual([{ userId, used: 2 }]);
   });
 
