@@ -5,6 +5,19 @@
 export const JOB_STATUSES = ["queued", "running", "completed", "failed", "canceled"] as const;
 export type JobStatus = (typeof JOB_STATUSES)[number];
 
+const FINISHED: Readonly<Record<JobStatus, boolean>> = {
+  queued: false,
+  running: false,
+  completed: true,
+  failed: true,
+  canceled: true,
+};
+
+/** Whether a job with this status has ended, or is deleted (null). A retry of an ended job begins it again. */
+export function isFinished(status: JobStatus | null): boolean {
+  return status === null || FINISHED[status];
+}
+
 /** The seats, which set how many jobs a day a member may create. */
 export const SEATS = ["free_beta", "starter", "pro", "enterprise"] as const;
 export type SeatType = (typeof SEATS)[number];

@@ -1,14 +1,14 @@
 import type { JobEvent } from "../queue/job-event.js";
 
-/** A bounded queue between the tail and one subscriber. It never blocks the tail: what does not fit marks it as full. */
+/** A bounded queue between the tail and one subscriber. It never blocks the tail: an event that does not fit is dropped, and the queue has overflowed. */
 export class EventQueue {
   private events: JobEvent[] = [];
   private wake: (() => void) | null = null;
-  /** The subscriber is gone. */
+  /** The subscriber has left. */
   closed = false;
   /** An event did not fit since the last `clear`. */
   overflowed = false;
-  /** What was queued last may have been lost by the database. */
+  /** A failover may have lost the events that were queued last. */
   cutOff = false;
 
   constructor(private readonly capacity: number) {}
@@ -20,7 +20,7 @@ export class EventQueue {
     this.wake?.();
   }
 
-  /** Nothing comes after what is queued. */
+  /** Takes no further events; those that are queued can still be taken. */
   cut(): void {
     this.cutOff = true;
     this.wake?.();

@@ -10,13 +10,13 @@ const WARN_AGAIN_SECONDS = 60;
 interface Delay {
   /** For how long the oldest transaction that writes has been seen open, in seconds; 0: none is. */
   watermarkAgeSeconds: number;
-  /** How old the oldest change is that is committed, but may not be told of yet, in seconds; 0: there is none. */
+  /** The age of the oldest event that is committed, but not sent to subscribers yet, in seconds; 0: there is none. */
   lagSeconds: number;
 }
 
 /**
- * Looks every two seconds how late the feed is. Events are told of in the order of their transactions, so that one open writing
- * transaction anywhere in the cluster, in another database too, holds back all that come after it: whose it is goes to the log.
+ * Measures every two seconds how late the feed is. Events are sent in the order of their transactions, so one open writing
+ * transaction anywhere in the cluster, even in another database, delays all events after it. Its session is written to the log.
  */
 export class FeedDelay {
   private delay: Delay | null = null;
@@ -70,11 +70,11 @@ export class FeedDelay {
     const age = delay.watermarkAgeSeconds;
     if (oldest === null || age < WARN_AFTER_SECONDS) return;
     if (oldest.warnedAt !== null && age - oldest.warnedAt < WARN_AGAIN_SECONDS) return;
-    // As the login, which sees more of its own sessions than the feed's role does.
+    // As the login: PostgreSQL shows it the times of its own sessions, which the feed's role does not see.
     const holders = await this.database.queryAsLogin<object>(HOLDERS, [oldest.xid]);
     if (holders.length === 0) return;
     oldest.warnedAt = age;
-    this.log.warn({ ...delay, holders }, "an open transaction holds back the feed: changes are told of once it ends");
+    this.log.warn({ ...delay, holders }, "an open transaction holds back the feed: changes are sent once it ends");
   }
 
   private end(): void {
@@ -104,8 +104,9 @@ select pg_snapshot_xmin(snapshot)::text as xid, pg_snapshot_xmin(snapshot) < pg_
 from pg_current_snapshot() snapshot`;
 
 /*
- * Who has this transaction id; the statement's text is nobody's business here. Of another login's session PostgreSQL shows the id, the
- * database, the names, and no times, unless ours is a member of pg_read_all_stats. xid has the lower half of xid8.
+ * The sessions that have this transaction id, without their statements' texts, which may hold secrets. Of another login's session
+ * PostgreSQL shows the id, the database and the names, and the times only where our login is a member of pg_read_all_stats. An xid
+ * is the lower half of an xid8.
  */
 const HOLDERS = `/* feed.holders */
 select pid, datname as database, usename as "user", application_name as "applicationName", state,

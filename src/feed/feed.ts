@@ -19,14 +19,14 @@ export interface Subscription {
 
 /** A stream of events in order; `return` ends it at once, also while `next` waits. */
 export interface EventStream extends AsyncIterableIterator<JobEvent, undefined, undefined> {
-  /** Whoever subscribes again after this place gets what this stream gives. */
+  /** A subscription after this place gives the same events. */
   readonly startsAfter: Position;
 }
 
 const REPLAY_BATCH = 500;
 const REPLAY_RETRY_MS = 1_000;
 
-/** Serves subscribers: first what they missed, read from the log, then what happens, from the tail. */
+/** Serves subscribers: first the events that they missed, read from the log; then new events, from the tail. */
 export class Feed {
   constructor(
     private readonly database: Database,
@@ -114,20 +114,20 @@ export class Feed {
 }
 
 /**
- * Reads a tenant's events after a place, or refuses a place that retention or a failover has cut off, also in the meantime.
- * @throws ExpiredPosition
+ * Reads a tenant's events after a place.
+ * @throws ExpiredPosition where retention or a failover has removed events next to the place, even while this reads
  */
 export async function readUnexpired(
   tx: Transaction,
   part: { after: Position; tenantId: string; limit: number },
 ): Promise<JobEvent[]> {
   const events = await readEvents(tx, part);
-  // Looked at after the reading: each statement has a snapshot of its own.
+  // After the events, not before: each statement has its own snapshot, and retention may run between the two.
   await refuseExpired(tx, part.after);
   return events;
 }
 
-/** @throws ExpiredPosition, whose head is the place from which the transaction's data can be followed */
+/** @throws ExpiredPosition, whose head is the place of the transaction's start */
 async function refuseExpired(tx: Transaction, after: Position): Promise<void> {
   const gap = await readGap(tx, after);
   if (gap !== null) throw new ExpiredPosition(gap, startOf(tx.head));

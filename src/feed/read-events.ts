@@ -3,8 +3,7 @@ import { type JobEvent, type JobEventRow, toJobEvent } from "../queue/job-event.
 import { type Position, reachOf } from "./position.js";
 
 /**
- * Reads events after a place, in order, as far as the transaction's watermark: what is returned is final, and what
- * comes later comes after it.
+ * Reads events after a place, in order, up to the transaction's watermark: no event can still appear between those returned.
  * @param tenantId null: every tenant's.
  */
 export async function readEvents(
@@ -30,8 +29,8 @@ where tenant_id = $5 and (position, id) > ($1::bigint, $2::bigint) and position 
 order by position, id limit $4`;
 
 /**
- * Why the log cannot be read on from a place: retention has removed what comes after it, or a failover has lost what it has
- * passed. null: it can. Positions that the log has not reached yet are lost, too.
+ * Why reading cannot go on from a place: retention has removed events after it (`pruned`), or a failover has lost events before
+ * it (`lost`), so also a position that the log has not reached yet. null: it can.
  */
 export async function readGap(tx: Transaction, place: Position): Promise<"pruned" | "lost" | null> {
   const reach = reachOf(place);

@@ -10,11 +10,11 @@ const BATCH = 1000;
 const POLL_MS = 1_000;
 const RETRY_MAX_MS = 5_000;
 
-/** What a subscriber is told of its tenant's events. */
+/** What the tail calls for a tenant's events. */
 export interface TailListener {
-  /** Each new one, in order. */
+  /** With each new event, in order. */
   event: (event: JobEvent) => void;
-  /** A failover may have lost what the subscriber has seen; no further events come. */
+  /** Once a failover may have lost events that were passed on; no further events come. */
   lost: () => void;
 }
 
@@ -44,8 +44,8 @@ export class Tail {
   }
 
   /**
-   * Tells `listener` of each new event of the tenant. Every event that a transaction begun after this resolves cannot see is
-   * passed on.
+   * Passes each new event of the tenant on to `listener`: at least all events that a transaction begun after this resolves
+   * cannot see.
    * @returns what detaches the listener.
    */
   async attach(tenantId: string, listener: TailListener): Promise<() => void> {
@@ -92,9 +92,9 @@ export class Tail {
         await this.pause(delayMs, false);
       }
     }
-    // In the same turn as the last look at the listeners, so that the next attach starts the tail anew.
+    // Without an await since the loop's condition: a listener attached from now on starts the tail again.
     this.running = null;
-    // Whoever waits for a tail that has been closed is let go.
+    // A closed tail never becomes ready: let those that still wait in `attach` go on.
     if (this.closed) this.ready.resolve();
   }
 
@@ -104,7 +104,8 @@ export class Tail {
       const found = { events: [] as JobEvent[], start: startOf(tx.head), moved: false };
       if (head === null) return found;
       tx.requireReached(reachOf(head));
-      // What streams have begun after, such as a page, may be ahead of the tail: each of them looks what it has lost.
+      // Only the tail's own head is compared here. A stream may have begun after a place ahead of it, such as a page's: the
+      // stream checks that place itself.
       found.moved = head.position <= tx.movedTo;
       if (!found.moved) found.events = await readEvents(tx, { after: head, tenantId: null, limit: BATCH });
       return found;

@@ -3,7 +3,7 @@ import type { Authenticator } from "../auth/authenticator.js";
 import { AtlasError, invalidInput } from "../errors.js";
 import { REQUESTS } from "../limits/policies.js";
 import type { Services } from "../services/services.js";
-import { isOver } from "../services/until-finished.js";
+import { isFinished } from "../words.js";
 import { type LastingRequestOptions, watchLasting } from "../http/lasting-request.js";
 import { oneQueryValue } from "../http/query-values.js";
 import { enterAgain, leaveEarly, viewerOf } from "../http/sign-in.js";
@@ -55,7 +55,7 @@ export async function waitForEnd(
     const changes = await options.services.events.changes(viewerOf(response), { jobId: [id] }, eventCursor);
     leaveEarly(response);
     void up.then(() => changes.return?.());
-    for await (const { status } of changes) if (isOver(status)) return;
+    for await (const { status } of changes) if (isFinished(status)) return;
   };
   // As at a failover: how the job is now says all that the client wants to know.
   const unlessFeedEnds = (error: unknown): void => {

@@ -4,7 +4,7 @@ import { invalidInput } from "../errors.js";
 import { allowanceHeaders } from "../services/create-limit.js";
 import type { Pace } from "../limits/pace.js";
 import { ANSWERS, BODIES, PAGES, REQUESTS } from "../limits/policies.js";
-import { isOver } from "../services/until-finished.js";
+import { isFinished } from "../words.js";
 import { statusName, toJobDetail, toJobItem } from "./job-representation.js";
 import { type JobWaitOptions, waitForEnd, waitMsOf } from "./job-wait.js";
 import { jsonBody } from "../http/json-body.js";
@@ -67,7 +67,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
       if (waitMs > 0) {
         const { value, eventCursor } = await jobs.getSummary(viewerOf(response), id);
         const seen = { id, eventCursor };
-        if (!isOver(value.status) && !(await waitForEnd(options, { request, response }, seen, waitMs))) return;
+        if (!isFinished(value.status) && !(await waitForEnd(options, { request, response }, seen, waitMs))) return;
       }
       const { value: job, eventCursor } = await jobs.get(viewerOf(response), id);
       response.set(EVENT_CURSOR, eventCursor).json({ ok: true, job: toJobDetail(job, legacyStatusNames) });

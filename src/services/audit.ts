@@ -7,7 +7,7 @@ type AuditAction = "job.create" | "job.delete" | "job.cancel" | "job.retry";
 /** Writes down who changed what. */
 export type Audit = (viewer: Viewer, action: AuditAction, jobIds: readonly string[]) => void;
 
-/** Longer lists are cut into lines. */
+/** A longer list takes several lines. */
 const IDS_A_LINE = 100;
 
 /** One line for each change, or for each hundred of its jobs, at any log level but `silent`. */

@@ -14,7 +14,7 @@ export interface Allowance {
   windowSeconds: number;
 }
 
-/** Told what is left of the minute, whether the create went through or not; of a replay, which costs nothing, nothing. */
+/** Called with what is left of the minute, also when the create is refused; not called for a replay, which costs nothing. */
 export type OnAllowance = (allowance: Allowance) => void;
 
 /** The allowance as response headers: the standard's `RateLimit` fields, and the three that older clients read. */
@@ -42,7 +42,7 @@ export class CreateLimit {
       return;
     }
     this.limiter = new RateLimiterPostgres({
-      // The limiter's statements run in the API's role like all of a request's; it wants what `pg` answers.
+      // The limiter's statements run in the API's role, as all of a request's do. It expects an answer of `pg`'s form.
       storeClient: {
         query: async ({ text, values }: { text: string; values: unknown[] }) => ({
           rows: await database.transaction({ role: "api", tenantId: "", actor: "system" }, (tx) =>
@@ -83,7 +83,7 @@ export class CreateLimit {
     }
   }
 
-  /** Gives back what was taken for a create that turned out to be none. */
+  /** Gives one create back: it was taken for a create that turned out to be a replay. */
   async giveBack(viewer: Viewer): Promise<void> {
     await this.limiter?.reward(memberDigest(viewer));
   }
@@ -98,7 +98,7 @@ export class CreateLimit {
   }
 }
 
-/** Every request's role reads the counters, which no policy holds: their keys must not tell whose they are. */
+/** No row-level security keeps tenants from each other's counters, so their keys must not show whose they are. */
 function memberDigest({ tenantId, userId }: Viewer): string {
   return createHash("sha256").update(`${tenantId}:${userId}`).digest("base64url");
 }

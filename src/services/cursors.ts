@@ -9,7 +9,7 @@ const MAX_CURSOR_CHARACTERS = 100;
 
 /** How the places in one kind of list are written into cursors. It stands beside its list, and is never changed: clients keep cursors. */
 export interface CursorCodec<Place> {
-  /** A cursor of one kind is no cursor of another. Unique, without a colon, and not `mask`. */
+  /** Tells its cursors from those of other lists: unique, without a colon, and not `mask`. */
   readonly kind: string;
   /** The length of every payload: at most 32. */
   readonly bytes: number;
@@ -45,7 +45,7 @@ export class Cursors {
     const sealed = cursor.length > MAX_CURSOR_CHARACTERS ? Buffer.alloc(0) : Buffer.from(cursor, "base64url");
     const mac = sealed.subarray(codec.bytes);
     const payload = this.mask(sealed.subarray(0, codec.bytes), mac);
-    // A text that decodes alike is not the cursor that we gave out.
+    // Several texts decode to the same bytes; only the one that `seal` wrote is the cursor.
     const canonical = sealed.toString("base64url") === cursor;
     if (!canonical || mac.length !== MAC_BYTES || !timingSafeEqual(mac, this.mac(codec.kind, tenantId, payload))) {
       throw new AtlasError("invalid_cursor", "The cursor is not one of this tenant's");
@@ -55,7 +55,7 @@ export class Cursors {
 
   /**
    * Hides a payload, or shows a hidden one: a synthetic IV (RFC 5297), whose key stream depends on the MAC and so on all
-   * that the MAC covers. What is hashed here begins with `mask:`, and for a MAC with the kind, so that neither hash tells the other.
+   * that the MAC covers. The hash of a mask begins with `mask:`, that of a MAC with the kind: so the two are never the same.
    */
   private mask(payload: Buffer, mac: Buffer): Buffer {
     const stream = createHmac("sha256", this.key).update("mask:").update(mac).digest();

@@ -2,7 +2,7 @@ import type { Transaction } from "../database/database.js";
 import { type Position, startOf } from "../feed/position.js";
 import type { CursorCodec, Cursors } from "./cursors.js";
 
-/** A value as the database had it, and that place in the tenant's events: subscribe after it, and no change since is missed. */
+/** A value, and the place in the tenant's events at which it was read: a subscription after it misses no later change. */
 export interface Snapshot<T> {
   value: T;
   eventCursor: string;

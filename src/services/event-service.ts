@@ -30,7 +30,7 @@ const GAPS = {
 
 /** The log of a tenant's status changes, live and in pages. Each method acts for one viewer. */
 export class EventService {
-  /** Cursors of events that are sent: to make one takes longer than the rest, and all subscribers are sent the same. */
+  /** Each event's cursor, made once for all subscribers: to make it takes longer than to send the event. */
   private readonly made = new WeakMap<JobEvent, string>();
 
   constructor(
@@ -47,8 +47,9 @@ export class EventService {
    */
   async changes({ tenantId }: Viewer, filter: ChangeFilter | null, after: string | null): Promise<ChangeStream> {
     checkChangeFilter(filter);
-    const told = <T>(work: Promise<T>): Promise<T> => work.catch((error: unknown) => this.tell(tenantId, error));
-    const stream = await told(
+    const translated = <T>(work: Promise<T>): Promise<T> =>
+      work.catch((error: unknown) => this.rethrow(tenantId, error));
+    const stream = await translated(
       this.feed.subscribe({
         tenantId,
         after: after === null ? null : this.cursors.open(EVENT_PLACE, tenantId, after),
@@ -60,7 +61,7 @@ export class EventService {
     const changes: ChangeStream = {
       startCursor: this.cursors.seal(EVENT_PLACE, tenantId, stream.startsAfter),
       startsAfter: stream.startsAfter,
-      next: async () => withCursor(await told(stream.next())),
+      next: async () => withCursor(await translated(stream.next())),
       return: async () => withCursor((await stream.return?.()) ?? { done: true, value: undefined }),
       [Symbol.asyncIterator]: () => changes,
     };
@@ -78,7 +79,7 @@ export class EventService {
     const after = part.after === null ? null : this.cursors.open(EVENT_PLACE, tenantId, part.after);
     const found = this.database.transaction(sessionOf(viewer), async (tx) => {
       const range = { tenantId, limit: part.limit };
-      // Without a cursor it begins with what is kept.
+      // Without a cursor the page begins with the oldest event that is kept.
       const events = await (after === null
         ? readEvents(tx, { ...range, after: startOf(0n) })
         : readUnexpired(tx, { ...range, after }));
@@ -87,7 +88,7 @@ export class EventService {
         (where.hasNextPage ? items.at(-1)?.cursor : null) ?? this.cursors.seal(EVENT_PLACE, tenantId, startOf(tx.head));
       return { items, ...where, eventCursor };
     });
-    return found.catch((error: unknown) => this.tell(tenantId, error));
+    return found.catch((error: unknown) => this.rethrow(tenantId, error));
   }
 
   /** Each job's last change so far, in any order; also of a job that is deleted. */
@@ -98,8 +99,8 @@ export class EventService {
     return events.map((event) => placed(event, this.cursorOf));
   }
 
-  /** Throws what the feed has thrown, in the words of clients. */
-  private tell(tenantId: string, error: unknown): never {
+  /** Throws the feed's errors as clients know them, and others as they are. */
+  private rethrow(tenantId: string, error: unknown): never {
     if (error instanceof ExpiredPosition) {
       const headCursor = this.cursors.seal(EVENT_PLACE, tenantId, error.head);
       throw new AtlasError("cursor_expired", GAPS[error.gap], { extensions: { headCursor } });

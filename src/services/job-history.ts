@@ -58,8 +58,8 @@ export class JobHistory {
   }
 
   /**
-   * A page of a job's events, up to the last one committed. Its cursors are the job's own, no places in the tenant's
-   * events.
+   * A page of a job's events, up to the last one committed. Its cursors are places in the job's events,
+   * not in the tenant's.
    * @throws AtlasError `invalid_input`, `invalid_cursor`
    */
   async events({ tenantId }: Viewer, jobId: string, page: PageInput): Promise<LivePage<JobEvent>> {

@@ -35,7 +35,7 @@ export interface Page<T> {
   hasPreviousPage: boolean;
 }
 
-/** A page of what subscribers are told of. */
+/** A page of what subscriptions send changes of. */
 export interface LivePage<T> extends Page<T> {
   /** Subscribe after this cursor, and no change since this page is missed. */
   eventCursor: string;
@@ -75,7 +75,7 @@ export function pageOf<T extends object>(
     : { items, hasNextPage: more, hasPreviousPage: after !== null };
 }
 
-/** Gives an item its cursor, made when it is read: to make 200 takes longer than to read 200 jobs. */
+/** Gives an item its cursor, which is made when it is asked for: to make 200 takes longer than to read 200 jobs. */
 export function placed<T extends object>(item: T, cursorOf: (item: T) => string): Placed<T> {
   return {
     ...item,

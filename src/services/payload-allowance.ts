@@ -1,7 +1,7 @@
 import type { Payload } from "../queue/read-payloads.js";
 import type { Pace } from "../limits/pace.js";
 
-/** How much input and output an answer may have: what its pages read is taken off, one page after the other. */
+/** How many bytes of inputs and outputs an answer may still have; each page of the answer takes what it reads, one page after the other. */
 export class PayloadAllowance {
   private last: Promise<unknown> = Promise.resolve();
 
@@ -16,7 +16,7 @@ export class PayloadAllowance {
     private readonly pace: Pace,
   ) {}
 
-  /** Waits until its tenant may read on; to be called before a transaction is begun. */
+  /** Waits for the tenant's turn to read; to be called before a transaction begins, so that none is open while it waits. */
   async turn(): Promise<void> {
     await this.pace.turn(this.tenantId);
   }

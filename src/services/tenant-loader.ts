@@ -4,15 +4,15 @@ import type { Pace } from "../limits/pace.js";
 
 export interface LoaderOptions<Key> {
   maxBatchSize: number;
-  /** Among its tenant's: what has one name is read once. */
+  /** Names a key among its tenant's: of keys with the same name one is read. */
   nameOf: (key: Key) => string;
-  /** It reads inputs and outputs, and each tenant at this pace. */
+  /** Set where inputs and outputs are read: the pace at which each tenant reads them. */
   payloads?: Pace;
 }
 
 /**
- * Reads together, and once, what is asked for in the same turn, by whatever requests of a tenant, in one transaction.
- * Nothing is kept: the next turn reads anew. No tenant waits for another's reading, or fails with it.
+ * Reads what a tenant's requests ask for in the same turn of the event loop together, in one transaction, and equal keys once.
+ * Nothing is cached: the next turn reads again. A tenant neither waits for another's reading nor fails with it.
  */
 export class TenantLoader<Key extends { tenantId: string }, T> {
   private readonly loaders = new Map<string, { loader: DataLoader<Key, T, string>; waiting: number }>();
@@ -41,7 +41,7 @@ export class TenantLoader<Key extends { tenantId: string }, T> {
     const { maxBatchSize, nameOf, payloads } = this.options;
     const session = { role: "api", tenantId, actor: "system", payloads: payloads !== undefined } as const;
     const readAll = async (keys: readonly Key[]): Promise<readonly T[]> => {
-      // What is asked for from now on is read anew.
+      // From here on the loader is asked for later turns' keys: they must not get this turn's values.
       loader.clearAll();
       await payloads?.turn(tenantId);
       return this.database.transaction(session, (tx) => this.read(tx, tenantId, keys));

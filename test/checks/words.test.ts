@@ -11,13 +11,7 @@ const PLANTED: [words: string, word: string, files: string[]][] = [
   [
     "JOB_STATUSES",
     "paused",
-    [
-      ENUMS,
-      "src/rest/job-representation.ts",
-      "src/client/jobs.ts",
-      "src/services/until-finished.ts",
-      "src/worker/worker.ts",
-    ],
+    [ENUMS, "src/rest/job-representation.ts", "src/client/jobs.ts", "src/words.ts", "src/worker/worker.ts"],
   ],
   ["SEATS", "gold", [ENUMS, "src/rest/members.routes.ts", "src/services/seats.ts"]],
   ["MEMBER_ROLES", "auditor", [ENUMS, "src/rest/members.routes.ts"]],
