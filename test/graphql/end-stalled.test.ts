@@ -1,9 +1,8 @@
 import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { WebSocket, WebSocketServer } from "ws";
+import type { WebSocket, WebSocketServer } from "ws";
 import { endStalled } from "../../src/graphql/socket/end-stalled.js";
+import { connectTo, openSocketServer } from "../support/socket-pair.js";
 
 const BOUNDS = { stallMs: 1_000, checkMs: 100 };
 const MESSAGE = Buffer.alloc(64 * 1024);
@@ -12,17 +11,14 @@ const MANY = 2_000;
 
 let server: WebSocketServer;
 beforeAll(async () => {
-  server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
-  await once(server, "listening");
+  server = await openSocketServer();
 });
 afterAll(() => server.close());
 
 /** A socket, as its server and as its client have it. */
 async function connect(): Promise<[served: WebSocket, client: WebSocket]> {
-  const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  const connected = once(server, "connection") as Promise<[WebSocket, IncomingMessage]>;
-  const [[served, { socket }]] = await Promise.all([connected, once(client, "open")]);
-  endStalled(served, socket, BOUNDS);
+  const { served, connection, client } = await connectTo(server);
+  endStalled(served, connection, BOUNDS);
   return [served, client];
 }
 
