@@ -9,9 +9,9 @@ export interface Adopted {
   nextPosition: bigint;
 }
 
-/** Far more transactions than a log loses, or than a server runs while another one is restored. */
+/** By how much positions are moved: far more transactions than a failover loses, or than a server runs during a restore. */
 const GAP = 1n << 40n;
-/** So many transactions are looked at one by one: more than a minute's at 10,000 a second. */
+/** At most so many transactions are looked at one by one: more than a server runs in a minute at 10,000 a second. */
 const SEARCH = 1_000_000;
 
 /**
@@ -25,7 +25,7 @@ const SEARCH = 1_000_000;
 export async function adopt(query: Query, beyond: bigint | null): Promise<Adopted | null> {
   const [found] = await query<{ changed: boolean }>(IDENTIFY, [beyond]);
   if (found?.changed !== true) return null;
-  // Whoever writes jobs with the old offset ends first, whoever comes later finds the new one.
+  // Transactions that write jobs with the old offset end before this lock is given; those that wait for it read the new one.
   await query(LOCK);
   const [row] = await query<{ kept: string; next: string }>(ADOPT, [beyond, GAP, SEARCH]);
   if (row === undefined) return null;
@@ -50,10 +50,10 @@ const IDENTIFY = `/* database.identify */
 select moved or branched or ahead as changed from (select ${CHANGE} ${SOURCES}) found`;
 
 /*
- * Which events are surely there? complete_below tells it as of a second or so before the log's end: below it no transaction was
- * open when it was written, and it is in the log itself. From there to the last event each transaction must have
- * committed, else its commit may be what was lost; a server's own log can be asked. Of one that forgets without a new timeline
- * (a disk's snapshot) nothing is known: its transaction ids have been given twice.
+ * Up to which position is every event there? Surely up to complete_below, which is written each second: no transaction below it
+ * was open then, and it is in the database itself. Between it and the last event, every transaction must have committed, since
+ * an uncommitted one may be one whose commit was lost; pg_xact_status tells. Where the database has gone back without a new
+ * timeline (a snapshot of a disk), nothing is known: it gives the same transaction ids a second time.
  */
 const ADOPT = `/* database.adopt */
 with found as materialized (

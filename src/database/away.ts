@@ -2,8 +2,8 @@ import { isNativeError } from "node:util/types";
 import { AtlasError } from "../errors.js";
 
 /**
- * What a server answers that is stopping, starting, full, gone, out of patience, a standby or not to be entered, and what ends a
- * transaction that might succeed alone: nothing was changed, and a retry can succeed.
+ * SQLSTATEs after which nothing was changed and a retry can succeed: the server is stopping, starting, full, gone, a standby,
+ * canceled the statement after its time, or lets nobody in; or the transaction was ended because of another one.
  */
 const AWAY_SQLSTATE = new RegExp(
   `^(${[
@@ -49,7 +49,7 @@ export function unavailableIfAway(error: unknown): unknown {
 
 /** Whether an error, or what caused it, is the database's being away. */
 export function isAway(error: unknown, depth = 0): boolean {
-  // Not instanceof: Node makes its own in another realm where a test runner has made one for the code.
+  // Not instanceof: under a test runner, Node's errors are of another realm than the code's `Error`.
   if (!isNativeError(error) || error instanceof AtlasError || depth > 4) return false;
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   if (AWAY_SQLSTATE.test(code) || AWAY_SOCKET.has(code) || AWAY_MESSAGE.test(error.message)) return true;

@@ -36,9 +36,9 @@ export async function checkRowLevelSecurity(database: Database): Promise<string 
 }
 
 /*
- * Attributes are not inherited, but SET ROLE asks whose member the login is: by the acting roles it is one of all that they
- * are members of. CREATEROLE could join the owner (before PostgreSQL 16), REPLICATION reads the log. An owner is held by
- * forced policies, but can drop them. The policies' conditions are written as PostgreSQL 14 to 18 give them back.
+ * Attributes such as BYPASSRLS are not inherited, but by SET ROLE the login can take any role that it, or an acting role, is a
+ * member of. CREATEROLE could make itself a member of the owner (before PostgreSQL 16), REPLICATION reads the write-ahead log.
+ * Forced policies hold an owner, too, but an owner can drop them. The conditions are written as PostgreSQL 14 to 18 print them.
  */
 const CHECK = `/* database.check_row_level_security */
 with acting as (

@@ -11,9 +11,9 @@ import { type Patience, reach } from "./reach.js";
 
 /**
  * Whom a transaction acts as. `api` sees and changes one tenant's rows, `feed` reads every tenant's events,
- * memberships and counts, `worker` changes all rows. `actor` is written to the events of the changes made. `deadlineAt`,
- * as `performance.now()` counts, is when nobody waits for it any more, and `gone` fires when nobody does already. What is
- * done for a tenant takes of its share of the connections; what reads `payloads`, inputs and outputs, of half of it.
+ * memberships and counts, `worker` changes all rows. `actor` is written to the events of the changes made. After `deadlineAt`
+ * (as `performance.now()` counts), or once `gone` has fired, its answer is not needed. A tenant's transactions use at most half
+ * of the connections at once; those that read `payloads`, inputs and outputs, at most half of these.
  */
 export type Session =
   | { role: "api"; tenantId: string; actor: string; deadlineAt?: number; gone?: AbortSignal; payloads?: boolean }
@@ -37,8 +37,8 @@ export interface Transaction {
   /** Where the positions were last moved to, after a failover: all that are given since lie past it. 0: never. */
   readonly movedTo: bigint;
   /**
-   * Makes sure that the log has got as far as a position that was given. If it has not, it has lost its end: the transaction is
-   * begun anew, once the positions have been moved past all that were ever given.
+   * Checks that the log has reached a position that was once given out. If it has not, a failover has lost its end: the positions
+   * are moved past all that were ever given out, and the transaction begins again.
    */
   readonly requireReached: (position: bigint) => void;
   /** Runs one statement with `$1` parameters and returns its rows, columns as the driver gives them. */
@@ -47,9 +47,9 @@ export interface Transaction {
 
 /** The connection pool and the roles that the service acts in. */
 export class Database {
-  /** No tenant ever has more than half of the connections. */
+  /** A tenant's transactions: at most half of the connections at once. */
   private readonly shares: Turns;
-  /** Nor does what takes long have more than half of these: what is quick, of the same tenant, finds one free. */
+  /** Those that read payloads, which take long: at most half of these, so that the tenant's quick ones find a connection. */
   private readonly payloadShares: Turns;
   private adopting: Promise<void> | null = null;
 
@@ -115,9 +115,9 @@ export class Database {
   /**
    * Runs `work` in a READ COMMITTED transaction in the session's role; commits when it returns, rolls back when it
    * throws. Role and tenant are set in a statement of their own, since set in the query itself they come too late
-   * for row-level security, and locally, so that a pooled connection carries nothing over. A process that freezes in a
-   * transaction loses it: it would hold back everybody's feed. In a database that has failed over, or been restored,
-   * positions are moved before `work` begins.
+   * for row-level security, and locally, so that a pooled connection carries nothing over. The server ends a transaction in which
+   * the process is idle for too long, since an open one delays the feeds of all tenants. In a database that has failed over, or
+   * been restored, positions are moved before `work` begins.
    * @throws AtlasError `unavailable` when the server is away, or does not answer a statement in time or by the deadline;
    * `rate_limit_exceeded` when too much is waiting for the tenant's share
    */
@@ -137,13 +137,13 @@ export class Database {
     }
   }
 
-  /** Waits for the session's turn among its tenant's. @returns what ends it. */
+  /** Waits for the session's turn among its tenant's. @returns a function that ends the turn. */
   private async enterShares(session: Session): Promise<() => void> {
     const tenantId = session.role === "worker" ? "" : (session.tenantId ?? "");
     const gone = goneOf(session);
     if (tenantId === "") return () => undefined;
     if (session.role !== "api" || session.payloads !== true) return this.shares.enter(tenantId, gone);
-    // In this order: whoever waits for the narrower ones must not hold up the others.
+    // The payloads' turn first: a transaction that waits for it must not hold one of the tenant's other turns meanwhile.
     const leavePayloads = await this.payloadShares.enter(tenantId, gone);
     try {
       const leave = await this.shares.enter(tenantId, gone);
@@ -249,7 +249,7 @@ const CLOSE_BOUND_MS = 5_000;
 /** Thrown in a transaction when the database is not the one that it was, or its log shorter than a position that was given. */
 class LostLog extends Error {
   override readonly name = "LostLog";
-  /** cannot_connect_now: what it is to whoever meets it twice, such as on a standby. */
+  /** cannot_connect_now, which makes it `unavailable` where a second try fails too, as on a standby. */
   readonly code = "57P03";
 
   constructor(readonly beyond: bigint | null) {
@@ -265,7 +265,7 @@ interface Begun {
   adopted: boolean;
 }
 
-// After a move every place lies past those that were lost, also before the first new event.
+// `position_offset + 1`: after positions were moved, the head lies past all that were lost, also before the first new event.
 const BEGIN_AS = `/* database.begin */
 select set_config('role', $1, true), set_config('atlas.tenant_id', $2, true), set_config('atlas.actor', $3, true),
   set_config('statement_timeout', $4, true), set_config('idle_in_transaction_session_timeout', $4, true),

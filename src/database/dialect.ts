@@ -9,8 +9,8 @@ const READ_ONLY = "25006";
 const NOT_SUPPORTED = "0A000";
 
 /**
- * How the ORM speaks to PostgreSQL: each transaction begins with `BEGIN`, and a connection that is of no use any more is
- * not given back to the pool, whatever became of the transaction.
+ * How the ORM speaks to PostgreSQL: each transaction begins with `BEGIN` and its settings, and a connection that cannot be
+ * used any more is not given back to the pool.
  */
 export class Dialect extends PostgresDialect {
   constructor(private readonly pool: Pool) {
@@ -39,7 +39,7 @@ class Driver extends PostgresDriver {
     const begin = CompiledQuery.raw(BEGIN);
     try {
       await connection.executeQuery(begin).catch(async (error: unknown) => {
-        // It ended while it was idle, and this process has not heard of it yet: nothing has begun, so another one will do.
+        // The idle connection had ended without this process noticing. Nothing has begun: another connection can be used.
         if (!(connection instanceof Connection && hasEnded(error))) throw error;
         await connection.replace(this.pool);
         await connection.executeQuery(begin);
@@ -69,7 +69,7 @@ class Driver extends PostgresDriver {
   }
 }
 
-/** Kysely gives none back whose BEGIN or ROLLBACK fails (kysely#1990): each would cost the pool a connection for good. */
+/** Kysely does not release a connection whose BEGIN or ROLLBACK fails (kysely#1990): the pool would have one fewer for ever. */
 function giveUp(connection: DatabaseConnection): void {
   if (connection instanceof Connection) connection.giveUp();
 }
@@ -85,10 +85,10 @@ class Connection implements DatabaseConnection {
     try {
       const { command, rowCount, rows } = await this.client.query(sql, [...parameters]);
       const changed = ["INSERT", "UPDATE", "DELETE", "MERGE"].includes(command);
-      // Several statements in one have several results, which nobody reads.
+      // Several statements in one text have several results, none of which is read.
       return { rows: (rows as Row[] | undefined) ?? [], ...(changed && { numAffectedRows: BigInt(rowCount ?? 0) }) };
     } catch (error) {
-      // One that stays with a standby would go on refusing long after another server has taken over.
+      // The server has become a standby: the connection would refuse writes also after another server has taken over.
       this.useless ||= codeOf(error) === READ_ONLY;
       throw error;
     }

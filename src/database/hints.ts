@@ -7,10 +7,10 @@ import type { Logger } from "../log.js";
 type Hint = "queued" | "canceling" | "events";
 
 /**
- * Wake-ups between processes. A hint carries nothing and promises nothing: whoever gets it reads the database, and
- * reads it each second anyway. Hints are sent after commit and on a connection of their own, at most once in 20 ms, as
- * a notifying commit takes a lock that the whole cluster shares. Its statements are none that PostgreSQL plans, or might
- * compile, and need no transaction with settings of its own.
+ * Wake-ups between processes. A hint has no content and may be lost: its receiver reads the database, as it does each second
+ * without one. Hints are sent after commit, on a connection of their own, at most once in 20 ms, as a commit with NOTIFY takes
+ * a lock that the whole cluster shares. Its statements (NOTIFY, LISTEN, SHOW) are not planned, so that no setting, such as JIT,
+ * makes them slow: they need no transaction that begins with ours.
  */
 export interface Hints {
   /** Wakes this process's listeners at once and the other processes' soon. Never throws, never waits. */
@@ -85,7 +85,7 @@ class DatabaseHints extends LocalHints {
     for (const timer of [this.sendTimer, this.pingTimer, this.reconnectTimer]) if (timer !== null) clearTimeout(timer);
     this.flush();
     await this.asking;
-    // A server that hangs says no farewell.
+    // A server that hangs does not answer the end of the connection.
     const ended = this.client?.end().catch(() => undefined);
     await Promise.race([ended, sleep(CLOSE_BOUND_MS, undefined, { ref: false })]);
     await super.close();
@@ -93,7 +93,7 @@ class DatabaseHints extends LocalHints {
 
   private flush(): void {
     this.sendTimer = null;
-    // A statement is under way: what has gathered goes out after it.
+    // A statement is under way: the hints are sent after it.
     if (this.asking !== null) {
       if (!this.closed) this.sendTimer = setTimeout(() => this.flush(), SEND_INTERVAL_MS).unref();
       return;
@@ -106,7 +106,7 @@ class DatabaseHints extends LocalHints {
     this.ask(`/* hints.send */ ${notify.join("; ")}`, (error) => this.log.debug({ err: error }, "a hint was not sent"));
   }
 
-  /** One statement at a time: the driver is about to refuse a second one. */
+  /** Sends one statement at a time: the driver's next version refuses a second one on the same connection. */
   private ask(sql: string, failed: (error: unknown) => void): void {
     if (this.client === null || this.asking !== null) return;
     this.asking = this.client
@@ -158,12 +158,12 @@ class DatabaseHints extends LocalHints {
     }
     this.client = client;
     this.failures = 0;
-    // A half-open connection says nothing: only a question that stays unanswered reveals it.
+    // A half-open connection gives no error: only a ping without an answer shows it.
     this.pingTimer = setInterval(
       () => this.ask("/* hints.ping */ show server_version", lose),
       PING_INTERVAL_MS,
     ).unref();
-    // Whatever was hinted at while nobody listened.
+    // Hints may have been missed until now.
     for (const hint of HINTS) this.listeners.emit(hint);
   }
 }

@@ -1,7 +1,7 @@
 import { checkSchema } from "./check-schema.js";
 import type { Database } from "./database.js";
 
-// Any number, as long as every process of ours takes the same.
+// Any number; every process of the service must use the same.
 const MIGRATION_LOCK = 4_162_027_071;
 
 /**

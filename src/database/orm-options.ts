@@ -22,7 +22,7 @@ export interface DatabaseOptions {
 }
 
 export const ANSWER_TIMEOUT_MS = 10_000;
-/** The server is asked to cancel first: it says so, and keeps the connection. */
+/** How much later the connection is given up than the server cancels its statement, which would keep the connection. */
 const SILENCE_FACTOR = 1.2;
 const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 30_000;
@@ -39,7 +39,7 @@ export function ormOptions(options: DatabaseOptions) {
     dbName: decodeURIComponent(new URL(url).pathname.slice(1)) || "postgres",
     entities,
     extensions: [TransactionalMigrator],
-    // One that is missing is the operator's to make.
+    // A missing database is not made: that is the operator's decision.
     ensureDatabase: false,
     migrations: { migrationsList: migrations, tableName: "migrations", snapshot: false, silent: true },
     driverOptions: () => new Dialect(createPool(options)),
@@ -54,7 +54,7 @@ export function ormOptions(options: DatabaseOptions) {
 function createPool({ url, poolSize, log, answerTimeoutMs = ANSWER_TIMEOUT_MS }: DatabaseOptions): pg.Pool {
   const types = new pg.TypeOverrides();
   for (const oid of READ_AS_TEXT) types.setTypeParser(oid, (text) => text);
-  // Its numbers are read as they stand there.
+  // parseJson keeps each number as it stands in the jsonb.
   types.setTypeParser(JSONB, (text) => parseJson(text));
   const pool = new pg.Pool({
     connectionString: url,
@@ -65,7 +65,7 @@ function createPool({ url, poolSize, log, answerTimeoutMs = ANSWER_TIMEOUT_MS }:
     keepAlive: true,
     types,
   });
-  // Whoever uses a connection that breaks is told by its statement; without a listener the event would end the process.
+  // A connection that breaks fails the statement on it. Without a listener the event would end the process.
   const ignore = ({ message }: Error): void => log.debug({ reason: message }, "a database connection broke");
   pool.on("error", ignore);
   pool.on("connect", (client) => client.on("error", ignore));

@@ -18,7 +18,7 @@ export interface Patience {
   signal?: AbortSignal;
 }
 
-/** So long a service waits for its database when it starts, and a migration before it. */
+/** How long a service waits for its database when it starts, and a migration before it. */
 export const START_WAIT_MS = 60_000;
 /** No such login, database or password. */
 const FOR_THE_OPERATOR = /^(28|3D)/;
@@ -39,7 +39,7 @@ export class UnreachableError extends Error {
 }
 
 /**
- * Repeats `connect` while the database is away, as long as patience lasts; each failure that is waited out is in the log.
+ * Repeats `connect` while the database is away, for `waitMs` at most; each failure is logged.
  * @throws UnreachableError, at once for what waiting does not mend, such as a wrong password
  */
 export async function reach<T>(

@@ -1,6 +1,6 @@
 /**
- * A worker's sign of life, and its answer: the jobs it holds, and which of them are to be canceled. One statement, as
- * text, since the worker's beat runs it on a thread and a connection of its own.
+ * A worker's heartbeat: it records that the worker lives, and returns the jobs that it holds and which of them are to be
+ * canceled. One statement, as text, since the worker's beat thread runs it on its own connection.
  * Parameters: worker id, name, job types. Rows: {tenantId, id, attempt, cancel}.
  */
 export const BEAT = `/* queue.beat */

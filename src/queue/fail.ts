@@ -10,7 +10,7 @@ export interface Failure {
   stack?: string | undefined;
   /** Another attempt cannot succeed. */
   permanent: boolean;
-  /** The attempt is not held against the job, which has one more. Default: false. */
+  /** The attempt does not count: the job is allowed one more. Default: false. */
   spared?: boolean;
   /** Until the next attempt, if there is one. */
   retryDelayMs: number;

@@ -69,7 +69,7 @@ export function toJobEvent(row: JobEventRow): JobEvent {
   };
 }
 
-/** Reads `user:<id>`, `worker:<id>`, `system`, or `database:<login>`; the login is nobody's business. */
+/** Reads `user:<id>`, `worker:<id>`, `system`, or `database:<login>`; the login is not shown to clients. */
 function toActor(stored: string): Actor {
   const [name = "", id = null] = stored.split(":", 2);
   const kind = ACTOR_KINDS.find((known) => known === name) ?? "database";

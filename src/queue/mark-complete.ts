@@ -1,14 +1,14 @@
 import type { Transaction } from "../database/database.js";
 
 /**
- * Writes down how far the log is complete: no transaction is open any more that could put an event before that position.
- * Whatever copy of the database has this note has all events before it, too: after a failover, cursors up to there go on.
+ * Writes down up to which position the log is complete: no open transaction can add an event before it any more. A copy of
+ * the database that has this note also has all events before the position: after a failover, cursors up to it stay valid.
  */
 export async function markComplete(tx: Transaction): Promise<void> {
   await tx.query(MARK, [tx.watermark.toString()]);
 }
 
-// Nothing is written where nothing has happened.
+// While there are no new events, nothing is written.
 const MARK = `/* queue.mark_complete */
 update installation set complete_below = $1::bigint
 where complete_below <= (select max(position) from job_events where position < $1::bigint)`;

@@ -12,7 +12,7 @@ export async function release(tx: Transaction, held: HeldJob): Promise<JobStatus
   return row?.status ?? null;
 }
 
-// max_attempts grows, since attempt must not shrink: a zombie's fence would match again.
+// max_attempts grows, since attempt must not shrink: the fence of a worker that was taken for dead would match again.
 const RELEASE = `/* queue.release */
 update jobs set
   status = case when cancel_requested_at is null then 'queued' else 'canceled' end,

@@ -14,8 +14,8 @@ export interface Rescued {
 const BATCH = 500;
 
 /**
- * Takes running jobs away from workers that are silent for `deadAfterMs` or gone, and jobs past their timeout and
- * `graceMs` from whoever holds them. They run again at once, without back-off.
+ * Takes running jobs away from workers that have not beaten for `deadAfterMs` or are gone; and jobs that run longer than
+ * their timeout and `graceMs`, also from workers that live. They run again at once, without back-off.
  */
 export async function rescue(
   tx: Transaction,
@@ -27,7 +27,7 @@ export async function rescue(
 const RESCUE = `/* queue.rescue */
 with held as materialized (
   select j.tenant_id, j.id, j.started_at,
-    -- The second is for jobs that a worker of the version before has claimed.
+    -- timeout_ms is for jobs that a worker of an older version has claimed, which does not know attempt_timeout_ms.
     coalesce(j.attempt_timeout_ms, j.timeout_ms, $2::int) as timeout_ms,
     not exists (
       select from workers w

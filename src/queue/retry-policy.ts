@@ -3,8 +3,8 @@ const DEFAULT_MAX_MS = 3_600_000;
 const JITTER = 0.1;
 
 /**
- * Of a job that waits for a worker which has a handler for it: tried again after 10 s, 20 s … 10 min, for about a day. Then it
- * fails, since the type may be mistyped.
+ * Retries of a job whose worker has no handler for its type, until another worker has: after 10 s, 20 s … 10 min, for about a
+ * day. Then it fails: the type may be a typing error.
  */
 export const HANDED_BACK = { backoff: { firstMs: 10_000, maxMs: 600_000 }, maxAttempts: 150 } as const;
 

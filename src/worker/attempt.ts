@@ -56,7 +56,7 @@ export class Attempt {
     this.stopper.abort(reason);
   }
 
-  /** The database says that the attempt is not this worker's: there is nothing left to write. */
+  /** Ends an attempt that by the database is not this worker's any more: its outcome is not written. */
   lose(): StopReason {
     this.known = false;
     const reason = new StopReason("lost", "The job was lost to another worker");

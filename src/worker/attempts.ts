@@ -19,11 +19,12 @@ export class Attempts {
   }
 
   /**
-   * Fires the signals of the attempts that are to be canceled, and of those that the database did not count as this
-   * worker's at `askedAt` (`process.hrtime.bigint`) or later, if they had been claimed by then.
-   * @returns the jobs that the database counts as this worker's, but that are not here.
+   * Compares the attempts here with those that by the database this worker holds, and fires the signals of those that are to be
+   * canceled or that the worker has lost.
+   * @param askedAt `process.hrtime.bigint()` before the database was asked: attempts claimed later are not in its answer.
+   * @returns the jobs that by the database this worker holds, but that are not here.
    */
-  heed(held: readonly BeatenJob[], askedAt: bigint): BeatenJob[] {
+  reconcile(held: readonly BeatenJob[], askedAt: bigint): BeatenJob[] {
     const ours = new Map(held.map((job) => [keyOf(job), job]));
     for (const [key, { attempt }] of this.open) {
       const job = ours.get(key);
@@ -43,7 +44,7 @@ export class Attempts {
   }
 }
 
-/** An earlier attempt of the same job may still be ending here. */
+/** By id and attempt: an earlier attempt of the same job may still be ending here. */
 function keyOf({ id, attempt }: { id: string; attempt: number }): string {
   return `${id}:${attempt}`;
 }

@@ -1,4 +1,4 @@
-// A file of its own, on a thread of its own: it runs as it stands, compiled or not, and imports nothing of ours.
+// Runs on a thread of its own, compiled or as TypeScript, and so imports nothing of ours.
 import { parentPort, workerData } from "node:worker_threads";
 import pg from "pg";
 
@@ -14,7 +14,7 @@ export interface BeatSetup {
   /** The statement that ends the worker; its parameter is the first of `values`. */
   signOff: string;
   beatMs: number;
-  /** A gap between beats that breaks their row, in ms. */
+  /** A longer gap between two beats, in ms, begins a new row of unbroken beats. */
   silentMs: number;
   /**
    * Memory shared with the worker, whose event loop may be too busy to receive messages: `[0]` the start of the last
@@ -38,10 +38,10 @@ export type BeatMessage = { kind: "beat"; startedAt: bigint; held: BeatenJob[] }
 
 export type BeatCommand = "now" | "signOff";
 
-// Short enough for another try before the worker gives its jobs up.
+// Short enough for a second try within the 8 s after which the worker gives its jobs up.
 const ANSWER_TIMEOUT_MS = 3_000;
 const RETRY_MIN_MS = 100;
-/** A process that is frozen here would hold back everybody's feed. */
+/** The server ends the transaction of a process that is frozen here: an open one delays the feeds of all tenants. */
 const IDLE_TIMEOUT_MS = 10_000;
 
 const { url, begin, role, beat, values, signOff, beatMs, silentMs, times } = workerData as BeatSetup;
@@ -105,7 +105,7 @@ async function pause(delayMs: number): Promise<void> {
 async function transact<Row extends pg.QueryResultRow>(sql: string, parameters: unknown[]): Promise<Row[]> {
   const open = client ?? (await connect());
   try {
-    // The role holds for this transaction alone: behind a transaction pooler the connection is everybody's.
+    // Set for this transaction alone: a transaction pooler gives the connection to other clients, too.
     await open.query(
       `${begin}; set local role ${open.escapeIdentifier(role)};
        set local idle_in_transaction_session_timeout = ${IDLE_TIMEOUT_MS}`,

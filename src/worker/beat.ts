@@ -26,7 +26,7 @@ const THREAD = new URL(`./beat-thread${extname(import.meta.url)}`, import.meta.u
 const RESTART_MS = 1_000;
 const SIGN_OFF_BOUND_MS = 5_000;
 
-/** A worker's sign of life, from a thread of its own so that a busy handler does not stop it. */
+/** A worker's heartbeat, on a thread of its own so that a busy handler does not stop it. */
 export class Beat {
   private readonly setup: BeatSetup;
   private readonly watchdog: NodeJS.Timeout;

@@ -74,7 +74,7 @@ export class Executor {
     const timer = setTimeout(() => attempt.stop(timeout), timeoutMs);
     const ended = new AbortController();
     const handled = this.callHandler(attempt).then((outcome) => {
-      // A handler that blocks the event loop holds the timer up too, and says that it has ended first.
+      // A handler that blocks the event loop delays the timer, too: its end may come before the timer fires.
       const overran = attempt.signal.reason === timeout || performance.now() >= endsAt;
       return overran && outcome.kind !== "lost" ? outcomeOfStop(timeout) : outcome;
     });
@@ -99,7 +99,8 @@ export class Executor {
   }
 
   /**
-   * Keeps a checkpoint; tried again while the database is away and the attempt goes on, since what it records is done already.
+   * Writes a checkpoint. While the database is away and the attempt goes on it tries again: what the checkpoint records has
+   * been done, and would be done a second time without it.
    * @returns false when the worker has lost the job.
    */
   private async keep(attempt: Attempt, value: unknown): Promise<boolean> {
@@ -127,7 +128,7 @@ export class Executor {
     return outcomeOfStop(reason);
   }
 
-  /** Writes the outcome; while the database is away again and again, as the job stays ours until it says otherwise. */
+  /** Writes the outcome. While the database is away it tries again: the job is this worker's until the database says that it is not. */
   private async settle(attempt: Attempt, outcome: Outcome): Promise<EndStatus | null> {
     const { intervals, over } = this.options;
     const outage = new Outage("writing the attempt's end", attempt.log, intervals);
@@ -153,7 +154,7 @@ export class Executor {
       return fail(tx, held, this.failureOf(attempt.job, ending));
     });
     if (status !== null) this.options.hints.send("events");
-    // A failed attempt's next one is not due yet.
+    // After a failure the next attempt is not due yet: nobody needs to be woken for it.
     if (status === "queued" && ending.kind === "released") this.options.hints.send("queued");
     return status as EndStatus | null;
   }

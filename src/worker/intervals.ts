@@ -1,11 +1,11 @@
 /** How often a worker does what, and how long it waits, in milliseconds. */
 export interface WorkerIntervals {
-  /** Looks for jobs at least so often, without a hint. */
+  /** Between two looks for jobs where no hint comes. */
   pollMs: number;
   beatMs: number;
-  /** Without a successful beat for so long a worker takes its jobs for lost, and claims none. */
+  /** After this time without a successful beat a worker takes its jobs for lost, and claims none. */
   silentMs: number;
-  /** A worker without a beat for so long is dead to the others. Well above `silentMs`, so that it stops before. */
+  /** After this time without a beat the others take a worker for dead. Longer than `silentMs`, so that it has stopped by then. */
   deadMs: number;
   makeDueMs: number;
   rescueMs: number;
@@ -14,7 +14,7 @@ export interface WorkerIntervals {
   pruneMs: number;
   /** Looks for job types that no worker handles. */
   unhandledMs: number;
-  /** A handler that ignores its signal for so long is no longer waited for. */
+  /** How long a handler whose signal has fired is waited for. */
   cutOffMs: number;
   /** The first wait after a failure of the database; it doubles up to `retryMaxMs`. */
   retryMinMs: number;

@@ -13,7 +13,7 @@ export interface ClaimLoopOptions {
   log: Logger;
 }
 
-// Workers that started together do not poll together.
+// The part of `pollMs` that a wait is shortened by at random, so that workers that started together do not poll together.
 const JITTER = 0.2;
 
 /** Claims jobs when a hint says that there may be some, when a slot becomes free, and each `pollMs`. */
@@ -54,7 +54,7 @@ export class ClaimLoop {
       const free = this.options.freeSlots();
       try {
         const claimed = free > 0 && this.options.ready() ? await this.claim(free) : 0;
-        // After a batch that filled every slot, the next one to become free wakes the loop.
+        // If every slot is filled, the loop is woken when one becomes free.
         if (claimed === 0 || claimed === free) await this.pause();
       } catch (error) {
         const { signal } = this.stopping;

@@ -23,7 +23,7 @@ export interface MaintenanceOptions {
   unbrokenMs: () => number;
 }
 
-/** Named types: whoever creates jobs chooses them. */
+/** Job types named in the log, at most: clients choose types, and could make the line endless. */
 const MAX_UNHANDLED = 20;
 
 /** A step that every worker takes now and then; several doing so at once is harmless. */
@@ -47,7 +47,7 @@ export class Maintenance {
   async stop(): Promise<void> {
     this.stopped.abort();
     await Promise.all(this.loops);
-    // What is dumped after the service has ended is known to be whole. Without it, its last second is not.
+    // So that a dump made after the service has ended is known to have all events, those of its last second included.
     await this.transact(markComplete).catch((error: unknown) => {
       this.options.log.debug({ err: error }, "the log's end was not marked");
     });
@@ -70,13 +70,13 @@ export class Maintenance {
         name: "rescue",
         everyMs: intervals.rescueMs,
         take: async () => {
-          // An outage of the database must not be taken for the death of everybody who could not beat.
+          // After an outage of the database no worker has a recent beat: wait until those that live have beaten again.
           if (unbrokenMs() < intervals.deadMs) return false;
           const rescued = await this.transact((tx) =>
             rescue(tx, {
               deadAfterMs: intervals.deadMs,
               defaultTimeoutMs: jobTimeoutMs,
-              // A handler that ignores its signal is cut off by then, and the end of its attempt written.
+              // By then the worker itself has stopped waiting for a handler that ignores its signal, and written the end.
               graceMs: intervals.cutOffMs + intervals.beatMs,
             }),
           );
@@ -102,7 +102,7 @@ export class Maintenance {
         name: "unhandled",
         everyMs: intervals.unhandledMs,
         take: async () => {
-          // Until then the others' beats may be missing only because the database was away.
+          // As above: beats may be missing only because the database was away.
           if (unbrokenMs() < intervals.deadMs) return false;
           const limits = { deadAfterMs: intervals.deadMs, limit: MAX_UNHANDLED };
           unhandledTypes.found(await this.transact((tx) => countUnhandled(tx, limits)));

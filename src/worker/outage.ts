@@ -1,7 +1,7 @@
 import type { Logger } from "../log.js";
 import type { WorkerIntervals } from "./intervals.js";
 
-/** Failures in a row of one thing: logged when they begin, change or end, and waited out for longer and longer. */
+/** Failures in a row of one kind of work: logged when they begin, change or end; the wait after each doubles up to a bound. */
 export class Outage {
   private failures = 0;
   private lastReason = "";

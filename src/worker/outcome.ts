@@ -21,7 +21,7 @@ export interface FailedOutcome {
 export type Outcome =
   | { kind: "completed"; output: unknown }
   | FailedOutcome
-  /** Taken away, or given up while the database was away: nothing is written. */
+  /** The worker has lost the job, or gave it up while the database was away: nothing is written. */
   | { kind: "lost" }
   /** Cut short by a shutdown: to be handed back. */
   | { kind: "released" };
@@ -56,7 +56,7 @@ export function outcomeOfRefusal(refused: Outcome, reason: string): Outcome {
   if (refused.kind !== "failed") {
     return { kind: "failed", code: "invalid_output", message, permanent: true, retryAfterMs: null };
   }
-  // Its stack is as likely to be what was refused.
+  // The stack is left out: it may be the very text that was refused.
   return { ...refused, message, stack: undefined };
 }
 

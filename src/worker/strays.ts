@@ -7,15 +7,15 @@ import { retryDelayMs } from "../queue/retry-policy.js";
 import type { BeatenJob } from "./beat-thread.js";
 
 /**
- * Ends attempts that the database counts as a worker's while the worker knows nothing of them: a claim was committed but
- * its answer lost, or they were given up while the database was away. Nobody else would before their timeout, since the
- * worker lives. As after a rescue they run again at once, or fail at the last attempt.
+ * Ends attempts that by the database a worker holds, but that the worker does not know: the answer of a committed claim was
+ * lost, or the worker gave them up while the database was away. The other workers would rescue them only at their timeout, since
+ * this one lives. As after a rescue they run again at once, or fail at the last attempt.
  * @returns how many.
  */
 export async function endStrays(database: Database, workerId: string, strays: readonly BeatenJob[]): Promise<number> {
   return database.transaction({ role: "worker", actor: `worker:${workerId}` }, async (tx) => {
     let ended = 0;
-    // Fenced by the attempt that the beat saw: a later one is no stray.
+    // The fence names the attempt that the beat saw: a later one of the same job is left alone.
     for (const { tenantId, id, attempt } of strays) {
       if ((await fail(tx, { tenantId, id, workerId, attempt }, WORKER_LOST)) !== null) ended += 1;
     }
@@ -24,9 +24,9 @@ export async function endStrays(database: Database, workerId: string, strays: re
 }
 
 /**
- * Ends the attempts of a worker that has ended without doing so, and signs it off. Those that are overdue have overrun their
- * timeout, and are what the worker was ended for: the others are handed back. Where none is, each may be what has ended it,
- * and all run again at once, as after a rescue.
+ * Ends the attempts of a worker that has ended without doing so, and signs it off. If some are past their timeout, the worker
+ * was ended because of them: they fail, and the others are released without a loss of attempts. If none is, any of them may have
+ * ended the worker: all fail as `worker_lost` and run again at once, as after a rescue.
  * @returns how many.
  */
 export async function endAllHeld(

@@ -3,7 +3,7 @@ import type { Unhandled } from "../queue/count-unhandled.js";
 
 const REPEAT_MS = 3_600_000;
 
-/** Says which job types wait for a worker that handles them: not at the first look, since workers restart, and once an hour. */
+/** Logs job types that no worker handles: at the second look, since a worker may only be restarting, then once an hour. */
 export class UnhandledTypes {
   /** By type, when it was last told; null: it has been seen once. Those that have gone are forgotten. */
   private toldAt = new Map<string, number | null>();

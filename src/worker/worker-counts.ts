@@ -1,4 +1,4 @@
-/** What becomes of attempts: claimed, the statuses that they end in, and lost, whose end is not this worker's to write. */
+/** What is counted of attempts: claimed, the statuses that they end in, and lost: ended without a status written by this worker. */
 const OF_ATTEMPTS = ["claimed", "lost", "queued", "completed", "failed", "canceled"] as const;
 const COUNTED = [...OF_ATTEMPTS, "turns"] as const;
 
@@ -9,7 +9,7 @@ export type WorkerStats = Record<(typeof OF_ATTEMPTS)[number], number>;
 export class WorkerCounts {
   private readonly counts: BigInt64Array;
 
-  /** @param memory another thread's. */
+  /** @param memory shared with another thread; default: new. */
   constructor(readonly memory = new SharedArrayBuffer(COUNTED.length * BigInt64Array.BYTES_PER_ELEMENT)) {
     this.counts = new BigInt64Array(memory);
   }

@@ -10,14 +10,14 @@ import { WorkerCounts, type WorkerStats } from "./worker-counts.js";
 import type { WorkerCommand, WorkerReport, WorkerSetup } from "./worker-thread.js";
 
 const THREAD = new URL("./worker-thread.js", import.meta.url);
-/** After an end; it doubles up to the longest one while no start gets as far as to work. */
+/** The wait before the thread is started again; it doubles up to the longest while starts fail. */
 const RESTART_MS = 1_000;
 const MAX_RESTART_MS = 30_000;
-/** What a drain takes past the grace, handlers that ignore their signals and a database that is away included. */
+/** How long a drain may take after the grace: for handlers that ignore their signals, and a database that is away. */
 const DRAIN_PAST_GRACE_MS = 20_000;
-/** As often as the thread's event loop shows that it turns. */
+/** Between two looks whether the thread's event loop turns: as often as it counts its turns. */
 const LOOK_MS = 250;
-/** After so many looks in a row at which it has not turned, over a second apart, it is blocked. */
+/** After so many looks in a row without a turn, 1.25 s in all, the event loop counts as blocked. */
 const BLOCKED_LOOKS = 5;
 const MAX_NAMED = 10;
 
@@ -45,10 +45,10 @@ export class WorkerHost {
     private readonly config: Config,
     private readonly log: Logger,
   ) {
-    // As for a rescue: the handler's signal has been ignored by then, or has not even fired.
+    // As for a rescue: by then the handler has ignored its signal, or blocks the event loop so that it could not fire.
     const graceMs = INTERVALS.cutOffMs + INTERVALS.beatMs;
     this.limits = { defaultTimeoutMs: config.jobTimeoutMs, graceMs };
-    // Whoever waits for one of them is told; nobody waits for both.
+    // Without this, a rejection that no caller waits for would end the process.
     for (const { promise } of [this.loaded, this.working]) promise.catch(() => undefined);
     this.thread = this.startThread();
   }
@@ -140,7 +140,7 @@ export class WorkerHost {
     this.command({ kind: "work", databaseUrl: this.database.url });
   }
 
-  /** Ends what the thread can end no more. While the database is away that is left to the other workers' rescue. */
+  /** Ends the attempts that the thread left behind. While the database is away, the other workers' rescue does. */
   private async giveUpAttempts(): Promise<void> {
     this.counts.add("lost", this.running);
     const { database, workerId } = this;

@@ -1,4 +1,4 @@
-// The worker's part of the process, on a thread of its own: what a handler does to its event loop is not done to the API's.
+// The worker's part of the process, on a thread of its own: a handler that blocks its event loop does not block the API's.
 import { parentPort, workerData } from "node:worker_threads";
 import { type Config, ConfigError } from "../config.js";
 import { Database } from "../database/database.js";
@@ -45,7 +45,7 @@ try {
   if (!(error instanceof ConfigError)) throw error;
   report({ kind: "refused", problem: error.message });
 }
-// Handlers that are no longer waited for would keep the thread.
+// Handlers that are no longer waited for would keep the thread running.
 process.exit(0);
 
 async function live(created: CreatedHandlers): Promise<void> {

@@ -72,14 +72,14 @@ export class Worker {
       url: databaseUrl,
       role: database.roleName("worker"),
       worker: { id: this.id, name: `${hostname()}:${process.pid}`, jobTypes: [...handlers.keys()] },
-      onBeat: (held, askedAt) => this.heed(held, askedAt),
+      onBeat: (held, askedAt) => this.reconcile(held, askedAt),
       onSilence: () => this.attempts.stopAll(new StopReason("lost", "The worker cannot reach the database")),
     });
     this.loop = new ClaimLoop({
       ...parts,
       claim: (limit) => this.claim(limit),
       freeSlots: () => concurrency - this.running,
-      // Nobody would rescue the jobs of a worker that was never seen, and a silent one is about to lose its own.
+      // A worker without a beat must not claim: the others would take its jobs away.
       ready: () => !this.beat.silent,
     });
     void this.beat.registered.then(() => this.loop.wake());
@@ -111,7 +111,7 @@ export class Worker {
     if (this.running > 0) {
       this.log.warn({ running: this.running }, "handing back jobs that have not ended in time");
       this.attempts.stopAll(new StopReason("shutdown", "The worker is shutting down"));
-      // Handlers that ignore the signal are cut off, and their jobs' release takes a moment.
+      // After `cutOffMs` handlers that ignore the signal are not waited for; then their jobs are released.
       await within(this.intervals.cutOffMs * 1.5, idle);
     }
     this.over.abort();
@@ -125,9 +125,9 @@ export class Worker {
     const jobs = await database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
       claim(tx, { workerId: this.id, jobTypes: [...handlers.keys()], limit, settings: this.settings }),
     );
-    // Too late for a worker that has ended, or whose jobs others may have by now: they are rescued, or handed back.
+    // The worker has ended, or other workers may have rescued the jobs by now: they are left to a rescue or to `endStrays`.
     if (this.over.signal.aborted || this.beat.silent) return 0;
-    // Before the handlers, which may block the event loop from their first step on.
+    // Before the handlers begin, which may block the event loop at once.
     this.counts.add("claimed", jobs.length);
     if (jobs.length > 0) hints.send("events");
     for (const job of jobs) {
@@ -142,9 +142,9 @@ export class Worker {
     this.counts.add(status ?? "lost");
   }
 
-  /** Acts on what a beat has brought from the database. */
-  private heed(held: readonly BeatenJob[], askedAt: bigint): void {
-    const strays = this.attempts.heed(held, askedAt);
+  /** Compares what the worker runs with what by the database it holds. */
+  private reconcile(held: readonly BeatenJob[], askedAt: bigint): void {
+    const strays = this.attempts.reconcile(held, askedAt);
     if (strays.length > 0 && !this.loop.claiming && !this.over.signal.aborted) void this.endStrays(strays);
   }
 

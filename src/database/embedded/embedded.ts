@@ -15,7 +15,7 @@ export interface EmbeddedDatabase {
   close(): Promise<void>;
 }
 
-/** A first start of a slow machine, or a recovery after its crash, behind the stop of another server. */
+/** The longest start: the first one on a slow machine, or a recovery after a crash, once another server has stopped. */
 const OPEN_BOUND_MS = 120_000;
 const POLL_MS = 20;
 const RETRY_MS = 2_000;
@@ -76,7 +76,7 @@ async function openHold(home: string, log: Logger, signal: AbortSignal): Promise
       const watchdog = instance?.watchdog ?? null;
       const socket = watchdog === null ? null : await hold(watchdog);
       if (instance !== null && watchdog !== null && socket !== null) {
-        // Ours still waits for the lock when another's was faster.
+        // Another process's watchdog got the lock first: ours still waits for it.
         if (launched?.child.pid === watchdog.pid) launched = null;
         return { socket, url: instance.url };
       }

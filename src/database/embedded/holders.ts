@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { createConnection, createServer, type AddressInfo, type Socket } from "node:net";
 import type { Instance } from "./instance.js";
 
-/** The opener that started the watchdog is sure to come, but its machine may be busy. */
+/** How long a new watchdog waits for its first holder: the process that started it, on a busy machine. */
 const FIRST_HOLDER_MS = 5_000;
-/** Long enough that one command after another finds the server still running. */
+/** How long the server goes on after the last holder, so that a next command finds it running. */
 const LAST_HOLDER_MS = 1_000;
 const INTRODUCTION_MS = 2_000;
 const WELCOME = "welcome\n";
@@ -19,11 +19,11 @@ export interface Holders {
   close(): void;
 }
 
-/** Takes holders on a free port; calls `abandoned` when the last is gone, or none has come. */
+/** Accepts holders on a free port; calls `abandoned` 1 s after the last has gone, or when none has come within 5 s. */
 export async function takeHolders(abandoned: () => void): Promise<Holders> {
   const secret = randomBytes(24).toString("base64url");
   const holders = new Set<Socket>();
-  let patience = setTimeout(abandoned, FIRST_HOLDER_MS);
+  let timer = setTimeout(abandoned, FIRST_HOLDER_MS);
 
   const server = createServer((socket) => {
     socket.on("error", () => socket.destroy());
@@ -33,12 +33,12 @@ export async function takeHolders(abandoned: () => void): Promise<Holders> {
         socket.destroy();
         return;
       }
-      clearTimeout(patience);
+      clearTimeout(timer);
       holders.add(socket);
       socket.setTimeout(0);
       socket.once("close", () => {
         holders.delete(socket);
-        if (holders.size === 0) patience = setTimeout(abandoned, LAST_HOLDER_MS);
+        if (holders.size === 0) timer = setTimeout(abandoned, LAST_HOLDER_MS);
       });
       socket.write(WELCOME);
     });

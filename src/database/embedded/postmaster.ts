@@ -13,7 +13,7 @@ const SETTINGS = {
   password_encryption: "scram-sha-256",
   timezone: "UTC",
   log_timezone: "UTC",
-  // Failed statements are their callers' matter, and may quote what is private.
+  // A failed statement is reported to its caller; in the log its text could show private values.
   log_min_messages: "log",
   log_checkpoints: "off",
 };
@@ -45,7 +45,7 @@ export async function startPostmaster(
   user: ServerUser,
   preferredPort: number,
 ): Promise<Postmaster> {
-  // Another program may take the port first, and the sessions of a killed server may still be on their way out.
+  // Another program may take the port first, and sessions of a killed server may not have ended yet.
   for (let attempt = 1; ; attempt++) {
     try {
       return await tryStart(cluster, postgres, user, await freePort(preferredPort));
@@ -149,7 +149,7 @@ function outputOf(program: string, args: string[]): Promise<string> {
   return new Promise((resolve) => execFile(program, args, (_error, stdout) => resolve(stdout)));
 }
 
-/** The server's own words on itself: pid first, state eighth; empty: no server. */
+/** The lines of postmaster.pid: the pid is the first, the state the eighth; empty: no server. */
 async function readPidFile(cluster: string): Promise<string[]> {
   const text = await readFile(join(cluster, "postmaster.pid"), "utf8").catch(() => "");
   return text === "" ? [] : text.split("\n");

@@ -5,15 +5,15 @@ import { parse } from "node:path";
 /** Whom PostgreSQL's programs run as. */
 export interface ServerUser {
   readonly name: string;
-  /** Who owns the data; null: whoever we are. */
+  /** The user who owns the data; null: this process's own. */
   readonly ids: { readonly uid: number; readonly gid: number } | null;
   /** A command that runs the rest of its arguments as the user; empty: none is needed. */
   readonly prefix: readonly string[];
 }
 
 /**
- * This process's own user or, as PostgreSQL refuses to run as root, one that root can lend: `postgres`, else `nobody`,
- * else root itself inside a user namespace where it is nobody.
+ * This process's own user; for root, as which PostgreSQL refuses to run: `postgres`, else `nobody`, else root itself inside a
+ * user namespace that maps it to `nobody`.
  * @param home the folder that the server's user must reach
  * @param postgres the program that it must be able to run
  * @throws when no such user can do both.
@@ -60,7 +60,7 @@ async function findAccount(): Promise<ServerUser | null> {
   return null;
 }
 
-/** Tries it: permissions, access lists and a container's limits are too many to reason about. */
+/** Finds out by a try: permissions, access lists and a container's limits have too many rules to check. */
 async function canServe(user: ServerUser, home: string, postgres: string): Promise<boolean> {
   const probe = spawnAs(user, "/bin/sh", ["-c", 'cd "$1" && exec "$2" --version', "sh", home, postgres], "ignore");
   return new Promise((resolve) => {

@@ -21,7 +21,7 @@ const lock = await acquireLock(join(home, "lock"), LOCK_BOUND_MS);
 
 const { promise: ending, resolve: end } = Promise.withResolvers<string>();
 process.once("SIGTERM", () => end("it was told to stop"));
-// A terminal's signals are for the service, which drains with the database still there.
+// Signals from the terminal are ignored here: the service handles them, and needs the database until it has drained.
 process.on("SIGINT", () => undefined);
 process.on("SIGHUP", () => undefined);
 

@@ -1,6 +1,6 @@
 import { defineEntity, p } from "@mikro-orm/postgresql";
 
-/** A customer of the service: the owner of its jobs, and the wall between them and everybody else's. */
+/** A customer of the service, who owns jobs that no other tenant sees. */
 export const TenantEntity = defineEntity({
   name: "Tenant",
   tableName: "tenants",
