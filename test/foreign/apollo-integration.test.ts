@@ -2,8 +2,8 @@
 import { ApolloServer, type BaseContext } from "@apollo/server";
 import { defineIntegrationTestSuite } from "@apollo/server-integration-testsuite";
 import { loadConfig } from "../../src/config.js";
+import { answerWith } from "../../src/graphql/apollo.js";
 import { createGraphqlRoutes } from "../../src/graphql/graphql-routes.js";
-import { answerWith } from "../../src/graphql/graphql-surface.js";
 import { Pace } from "../../src/limits/pace.js";
 import { LARGE_JSON } from "../../src/limits/policies.js";
 import { createMetrics, type Metrics } from "../../src/metrics.js";
