@@ -32,7 +32,7 @@ export interface GraphqlSurfaceOptions {
 export async function createGraphqlSurface(options: GraphqlSurfaceOptions): Promise<Surface> {
   const { authenticator, bodies, config, log } = options;
   const schema = await createSchema();
-  const admission = new Admission(schema);
+  const admission = new Admission(schema, config.production);
   const apollo = createApollo({ schema, admission, production: config.production, log });
   await apollo.start();
   const sockets = new SocketServer({ schema, admission, ...options });

@@ -21,15 +21,18 @@ interface Refusal {
   extensions: Record<string, unknown>;
 }
 
-async function overHttp(operation: Operation): Promise<{ status: number; errors: Refusal[] | undefined }> {
+async function overHttp(
+  operation: Operation,
+  served = api,
+): Promise<{ status: number; errors: Refusal[] | undefined }> {
   const body = JSON.stringify(operation);
-  const response = await fetch(`${api.url}/graphql`, { method: "POST", headers: member.headers, body });
+  const response = await fetch(`${served.url}/graphql`, { method: "POST", headers: member.headers, body });
   return { status: response.status, errors: ((await response.json()) as { errors?: Refusal[] }).errors };
 }
 
 /** Of several operations on one socket, each refusal: none of them ends the socket. */
-async function overSocket(...operations: Operation[]): Promise<(Refusal[] | undefined)[]> {
-  const client = socketOf(api.wsUrl, member);
+async function overSocket(operations: Operation[], served = api): Promise<(Refusal[] | undefined)[]> {
+  const client = socketOf(served.wsUrl, member);
   const closes: unknown[] = [];
   client.on("closed", (close) => closes.push(close));
   const refusals = await Promise.all(
@@ -106,18 +109,33 @@ it.each<[what: string, operations: [http: Operation, socket: Operation], code: s
   ["twenty wrong values in a variable", selecting("id", statuses(20, "NEW")), "BAD_USER_INPUT", /^Variable "\$s" got invalid value/],
   ["a variable with too many values", selecting("id", statuses(20_001, "")), "BAD_USER_INPUT", /^The variables may have 20000 values outside of JSON/],
 ])("%s: the refusal is the same over HTTP and on the socket", async (_what, [http, socket], code, message) => {
-  const [{ errors = [] }, [told = []]] = await Promise.all([overHttp(http), overSocket(socket)]);
+  const [{ errors = [] }, [told = []]] = await Promise.all([overHttp(http), overSocket([socket])]);
   expect(errors[0]).toMatchObject({ message: expect.stringMatching(message) as string, extensions: { code } });
   const comparable = (refusals: Refusal[]) =>
     refusals.map(({ message: text, extensions: { requestId, ...extensions } }) => [text, extensions, typeof requestId]);
   expect(comparable(told)).toEqual(comparable(errors));
 }); // prettier-ignore
 
+it("suggestions are told outside production alone, on the socket as over HTTP", async () => {
+  const production = await startApi({ production: true }, api.own);
+  const [http, socket] = selecting("stats");
+  const messages = (served: TestApi) =>
+    Promise.all([overHttp(http, served), overSocket([socket], served)]).then(([{ errors }, [told]]) => [
+      errors?.map(({ message }) => message),
+      told?.map(({ message }) => message),
+    ]);
+  const unknown = 'Cannot query field "stats" on type "Job".';
+  expect(await messages(production)).toEqual([[unknown], [unknown]]);
+  const suggesting = [`${unknown} Did you mean "status"?`];
+  expect(await messages(api)).toEqual([suggesting, suggesting]);
+  await production.close();
+});
+
 it("an operation that costs too much is refused by the limit of its transport", async () => {
   const pages = many(30, (n) => `e${n}: events(first: 200) { nodes { version } }`);
   const [{ errors }, [told]] = await Promise.all([
     overHttp({ query: `{ jobs(first: 1) { nodes { ${pages} } } }` }),
-    overSocket({ query: `subscription { jobStatusChanged { job { ${pages} } } }` }),
+    overSocket([{ query: `subscription { jobStatusChanged { job { ${pages} } } }` }]),
   ]);
   const refusal = (cost: number, limit: number) => [
     {
@@ -139,11 +157,11 @@ it("each transport refuses the operations of the other, the schema's among them"
       },
     ],
   });
-  const refused = await overSocket(
+  const refused = await overSocket([
     { query: "{ __schema { description } }" },
     { query: "{ jobs { totalCount } }" },
     { query: `mutation { deleteJob(id: "1") { deletedJobId } }` },
-  );
+  ]);
   expect(refused.map((errors) => errors?.map(({ message, extensions }) => [message, extensions["code"]]))).toEqual(
     ["query", "query", "mutation"].map((kind) => [
       [`The socket takes subscriptions only; send a ${kind} over HTTP`, "BAD_REQUEST"],

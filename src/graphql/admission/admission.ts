@@ -28,6 +28,9 @@ export interface OperationRequest {
 /** GraphQL's own validation, over HTTP and on the socket. */
 export const VALIDATION = { maxErrors: MAX_ERRORS };
 
+/** What validation adds about names of the schema that are like an unknown one. */
+const SUGGESTION = / ?Did you mean(.+?)\?$/;
+
 /**
  * Decides which operations run. The steps are the same over HTTP and on the socket, and so are their errors:
  * 1. the document's size, and its syntax (`readDocument`)
@@ -40,7 +43,11 @@ export const VALIDATION = { maxErrors: MAX_ERRORS };
 export class Admission {
   private readonly costLimit: CostLimit;
 
-  constructor(private readonly schema: GraphQLSchema) {
+  /** @param production whether errors leave suggestions out, as Apollo does over HTTP. */
+  constructor(
+    private readonly schema: GraphQLSchema,
+    private readonly production: boolean,
+  ) {
     this.costLimit = new CostLimit(schema);
   }
 
@@ -52,6 +59,7 @@ export class Admission {
     try {
       const document = readDocument(text);
       const faults = validate(this.schema, document, undefined, VALIDATION);
+      if (this.production) for (const fault of faults) fault.message = fault.message.replace(SUGGESTION, "");
       if (faults.length > 0) return faults.map((fault) => withCode(fault, "GRAPHQL_VALIDATION_FAILED"));
       await this.admitOperation(document, request, "socket");
       return document;
