@@ -1,10 +1,6 @@
-import { execFile } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { compileWith } from "./compile-copy.js";
 
 const ENUMS = "src/graphql/api/types/enums.ts";
-const TSC = resolve("node_modules/typescript/bin/tsc");
 
 /** List or type of words → a word that is planted in it, and the files which show its words to clients or decide by them. */
 const PLANTED: [words: string, word: string, files: string[]][] = [
@@ -19,36 +15,24 @@ const PLANTED: [words: string, word: string, files: string[]][] = [
   ["ACTOR_KINDS", "mailer", [ENUMS, "src/rest/job-representation.ts"]],
 ];
 
-let copy: string;
-let output: string;
+let errors: Map<string, string[]>;
 beforeAll(async () => {
-  copy = await mkdtemp(join(tmpdir(), "atlas-words-"));
-  await cp("src", join(copy, "src"), { recursive: true });
-  for (const file of ["tsconfig.json", "tsconfig.build.json", "package.json"]) await cp(file, join(copy, file));
-  await symlink(resolve("node_modules"), join(copy, "node_modules"));
-  const words = join(copy, "src/words.ts");
-  let source = await readFile(words, "utf8");
-  for (const [list, word] of PLANTED) {
-    source = source
-      .replace(`${list} = [`, () => `${list} = ["${word}", `)
-      .replace(`type ${list} = `, () => `type ${list} = "${word}" | `);
-  }
-  await writeFile(words, source);
-  output = await new Promise((done) => {
-    execFile(process.execPath, [TSC, "-p", "tsconfig.build.json", "--noEmit"], { cwd: copy }, (_error, stdout) =>
-      done(stdout),
-    );
-  });
+  errors = await compileWith("src/words.ts", (source) =>
+    PLANTED.reduce(
+      (planted, [words, word]) =>
+        planted
+          .replace(`${words} = [`, () => `${words} = ["${word}", `)
+          .replace(`type ${words} = `, () => `type ${words} = "${word}" | `),
+      source,
+    ),
+  );
 });
-afterAll(() => rm(copy, { recursive: true }));
 
 describe("a new word does not compile until every surface has it", () => {
   it.each(PLANTED.flatMap(([list, word, files]) => files.map((file) => [list, file, word] as const)))(
     "%s: %s",
     (_, file, word) => {
-      // An error's further lines are indented.
-      const errors = output.split(/\n(?=\S)/).filter((error) => error.startsWith(`${file}(`));
-      expect(errors.join("\n")).toMatch(new RegExp(`["']${word}["']`));
+      expect(errors.get(file)?.join("\n")).toMatch(new RegExp(`["']${word}["']`));
     },
   );
 });

@@ -1,4 +1,5 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
+import type { Job } from "../../../queue/job.js";
 import type { JobStatus, OriginKind } from "../../../words.js";
 import { JobOriginKindName, JobStatusName } from "./enums.js";
 import { NodeType } from "./node.js";
@@ -33,9 +34,14 @@ export class JobOriginType {
 /** The fields of `Job` that may be large, and are read only where they are selected. */
 export const PAYLOAD = ["input", "output"] as const;
 
+/** What GraphQL does not show of a job: a field of `Job` that is neither here nor in `JobType` does not compile. */
+type Hidden = "tenantId" | "workerId" | "position";
+/** What a class cannot implement, being a union: the resolvers' types check it. */
+type Union = "origin";
+
 /** GraphQL's `Job`. */
 @ObjectType("Job", { description: "A piece of work for a worker.", implements: NodeType, simpleResolvers: true })
-export class JobType implements NodeType {
+export class JobType implements NodeType, Omit<Job, Hidden | Union> {
   @Field(() => ID, { description: "A UUID." })
   id!: string;
 
