@@ -93,6 +93,17 @@ module.exports = {
       to: {},
     },
     {
+      name: "reads-change-nothing",
+      comment: "Of the services only commands and creations may change the queue; the others read it.",
+      severity: "error",
+      from: { path: "^src/services/", pathNot: "-(commands|creation)[.]ts$" },
+      to: {
+        path: "^src/queue/",
+        pathNot: "^src/queue/(job|job-event|usage|(find|read)-[a-z-]+)[.]ts$",
+        dependencyTypesNot: ["type-only"],
+      },
+    },
+    {
       name: "no-circular",
       comment: "These files import each other in a circle.",
       severity: "error",

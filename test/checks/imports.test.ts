@@ -119,6 +119,7 @@ const PLANTED: [rule: string, file: string, code: string][] = [
   ["client-imports-types-only", "src/client/value.ts", 'export { word } from "../words.js";'],
   ["dashboard-imports", "src/dashboard/page.ts", 'export { job } from "../queue/job.js";'],
   ["known-rooms", "src/utils/text.ts", 'export { log } from "../log.js";'],
+  ["reads-change-nothing", "src/services/queries.ts", 'export { claim } from "../queue/claim.js";'],
   ["services-imports", "src/services/fixture.ts", 'export { fixture } from "../../test/fixture.js";'],
   ["no-orphans", "src/services/alone.ts", "export const alone = 1;"],
   ["no-unresolvable", "src/services/missing.ts", 'export { nothing } from "./nothing.js";'],

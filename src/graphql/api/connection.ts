@@ -1,5 +1,5 @@
 import type { Page, Placed } from "../../services/page.js";
-import type { PageInfoType } from "./types/job-connection.js";
+import type { PageInfoType } from "./types/page-info.js";
 
 /** What every Relay connection has. */
 interface Connection<T> {

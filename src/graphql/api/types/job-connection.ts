@@ -3,23 +3,8 @@ import { PAGE_SIZES } from "../page-arguments.js";
 import type { JobFilter } from "../../../services/job-filter.js";
 import { costOfRow } from "../complexity.js";
 import { type JobResult, JobType } from "./job.js";
+import { PageInfoType } from "./page-info.js";
 import { EventCursor } from "./scalars.js";
-
-/** GraphQL's `PageInfo`. */
-@ObjectType("PageInfo", { description: "Where a page lies in its list.", simpleResolvers: true })
-export class PageInfoType {
-  @Field(() => Boolean, { description: "There is more after this page." })
-  hasNextPage!: boolean;
-
-  @Field(() => Boolean, { description: "There is more before this page." })
-  hasPreviousPage!: boolean;
-
-  @Field(() => String, { nullable: true, description: "The first edge's cursor; null on an empty page." })
-  startCursor!: string | null;
-
-  @Field(() => String, { nullable: true, description: "The last edge's cursor; null on an empty page." })
-  endCursor!: string | null;
-}
 
 /** GraphQL's `JobEdge`. */
 @ObjectType("JobEdge", { description: "A job and its place in the list.", simpleResolvers: true })

@@ -3,7 +3,7 @@ import { PAGE_SIZES } from "../page-arguments.js";
 import type { ActorKind, JobStatus } from "../../../words.js";
 import { costOfRow } from "../complexity.js";
 import { ActorKindName, JobStatusName } from "./enums.js";
-import { PageInfoType } from "./job-connection.js";
+import { PageInfoType } from "./page-info.js";
 import { JobErrorType } from "./job.js";
 import { DateTime, EventCursor } from "./scalars.js";
 

@@ -3,7 +3,7 @@ import { PAGE_SIZES } from "../page-arguments.js";
 import type { MemberRole, SeatType } from "../../../words.js";
 import { costOfRow } from "../complexity.js";
 import { MemberRoleName, SeatTypeName } from "./enums.js";
-import { PageInfoType } from "./job-connection.js";
+import { PageInfoType } from "./page-info.js";
 import { DateTime } from "./scalars.js";
 import { DailyJobsType } from "./viewer.js";
 
