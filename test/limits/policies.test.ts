@@ -59,6 +59,13 @@ describe("docs/limits.md", () => {
     expect(differences(page, policies)).toEqual([]);
   });
 
+  it("names every setting that limits clients", async () => {
+    const settings = [...(await readFile("src/config.ts", "utf8")).matchAll(/^ {2}([A-Z_]+_PER_[A-Z_]+):/gm)];
+    const names = settings.map(([, name]) => name ?? "");
+    expect(names).toContain("CREATE_LIMIT_PER_MINUTE");
+    expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+  });
+
   it("would be told to differ from a number that changes, a new policy, and one that is gone", () => {
     const { keyCharacters: _gone, ...job } = policies.JOB;
     const changed = { ...policies, JOB: { ...job, maxAttempts: 26, depth: 7 } };
