@@ -8,11 +8,12 @@ import { expressMiddleware } from "@as-integrations/express5";
 import type { RequestHandler, Response } from "express";
 import type { GraphQLSchema } from "graphql";
 import { localsOf } from "../http/request-locals.js";
+import { ERROR_REPORTS } from "../limits/policies.js";
 import type { Logger } from "../log.js";
 import { type Admission, VALIDATION } from "./admission/admission.js";
 import { costHeaders } from "./admission/cost-limit.js";
 import type { GraphqlContext } from "./api/context.js";
-import { formatError, logUnknownErrors, MAX_ERRORS, retryAfterOf, withRequestId } from "./api/errors.js";
+import { formatError, logUnknownErrors, retryAfterOf, withRequestId } from "./api/errors.js";
 
 export interface ApolloOptions {
   schema: GraphQLSchema;
@@ -27,7 +28,7 @@ export function createApollo({ schema, admission, production, log }: ApolloOptio
   return new ApolloServer<GraphqlContext>({
     schema,
     formatError: (formatted, thrown) => withRequestId(formatError(formatted, thrown), requestIds.getStore() ?? ""),
-    executionOptions: { maxCoercionErrors: MAX_ERRORS },
+    executionOptions: { maxCoercionErrors: ERROR_REPORTS.errors },
     validationOptions: VALIDATION,
     hideSchemaDetailsFromClientErrors: production,
     introspection: true,

@@ -10,24 +10,25 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const DAY_MS = 86_400_000;
 
-/** Whose work runs in turns: a user's requests, a tenant's transactions. Half of the database's connections work at once. */
+/** Who waits for a turn: a user's requests, a tenant's transactions. Half as many as the database has connections run at once. */
 export const TURNS = {
   /** More of a user's requests are a program that does not wait for answers. */
   waiting: 1_000,
   /** Less than the 30 s within which most clients, and this service, give a request up. */
   waitMs: 20_000,
-  /** Told to who is refused: turns take milliseconds. */
+  /** Told to those who are refused: a turn takes milliseconds. */
   retryAfterSeconds: 1,
 } as const;
 
 /** Streams and subscriptions, so many at once for a user and for a tenant. */
 export const SLOTS = {
-  /** Told to who is refused: a stream that broke is noticed, and its slot given back, within seconds. */
+  /** Told to those who are refused: a stream that broke is noticed, and its slot given back, within seconds. */
   retryAfterSeconds: 10,
 } as const;
 
 /** Large bodies of a user, and large pages of inputs and outputs of a tenant: to parse or write one keeps others waiting. */
 export const LARGE_JSON = {
+  /** Of a user who sends, of a tenant that reads. */
   bytesPerSecond: 8 * MIB,
   /** Up to this size at a time nothing is counted: it takes a moment. */
   freeBytes: MIB,
@@ -65,7 +66,7 @@ export const JOB = {
   retryDelayMs: DAY_MS,
   /** Kept of a failed attempt's message. */
   errorMessageCharacters: 2_000,
-  /** Kept of a failed attempt's stack, and those of its causes. */
+  /** Kept of a failed attempt's stack, and its causes' stacks. */
   errorStackCharacters: 4_096,
 } as const;
 
@@ -87,7 +88,9 @@ export const CREATES = {
 
 /** Requests over HTTP. */
 export const REQUESTS = {
+  /** Of all headers together: twice the longest token. */
   headerBytes: 16 * KIB,
+  /** For the headers to arrive: clients and proxies send them at once. */
   headersMs: 10_000,
   /** For a request to arrive, and for as long again to be answered. */
   timeoutMs: 30_000,
@@ -119,8 +122,9 @@ export const BODIES = {
   names: 50_000,
   /** Whole numbers beyond ±(2⁵³ − 1) and the like, which are parsed one by one. */
   longNumbers: 50_000,
-  /** As so many bytes does a value, or a new name, count for the pace of large JSON. */
+  /** As so many bytes does a value count for the pace of large JSON. */
   valueWeightBytes: 16,
+  /** Likewise a name that is new. */
   nameWeightBytes: 64,
 } as const;
 
@@ -138,9 +142,13 @@ export const DOCUMENT = {
   depth: 15,
   /** Braces in braces, those of fragments too: what walks them calls itself. */
   nesting: 50,
+  /** Each is a resolver's call of its own. */
   rootFields: 50,
+  /** Wherever they are nested. */
   fields: 1_000,
+  /** They ask for the same field again and again. */
   aliases: 50,
+  /** On all that may have them. */
   directives: 50,
   /** At one field or fragment: each unknown one in its place would be an error of its own. */
   directivesInPlace: 5,
@@ -210,6 +218,38 @@ export const ERROR_REPORTS = {
   nameCharacters: 100,
 } as const;
 
+/** Sockets of graphql-transport-ws. */
+export const SOCKETS = {
+  /** For the message that signs in. */
+  initMs: 10_000,
+  /** For the answer to a ping; sent as often. */
+  pongMs: 12_000,
+  /** Of a socket, at once. */
+  operations: 100,
+  /** Of an operation's id: it is in the reason of a close, which has room for 123 bytes. */
+  idBytes: 80,
+  /** A subscription's document and variables. */
+  messageBytes: 128 * KIB,
+  /** As so many bytes does a message count that is smaller. */
+  leastMessageBytes: 1_000,
+  /** Likewise a ping or a pong. */
+  leastPingBytes: 100,
+  /** Less than `pongMs`, since pongs are not read either while a socket waits; with a longer wait it is closed. */
+  messageWaitMs: 10_000,
+  /** Answers that a client may leave unread while it still sends. */
+  unreadBytes: 16 * MIB,
+} as const;
+
+/** Messages on all sockets of a user: to parse and check a document takes longer than to receive it. */
+export const MESSAGES = {
+  /** Of a user; before a socket has signed in, of the socket. */
+  bytesPerSecond: 512 * KIB,
+  /** For a page that opens, with all its subscriptions. */
+  aheadBytes: 128 * KIB,
+  /** Nobody is held up for longer by what they have sent. */
+  maxDebtMs: 60_000,
+} as const satisfies PacePolicy;
+
 /** Live updates. */
 export const FEED = {
   /** Events that wait for a subscriber who reads slowly; with more its stream ends, to be resumed. */
@@ -218,7 +258,7 @@ export const FEED = {
 
 /** Bearer tokens. */
 export const TOKENS = {
-  /** Node takes 16 KiB of headers altogether. */
+  /** Leaves half of the headers to others. */
   bytes: 8_192,
   /** How far the clocks of issuer and service may be apart. */
   clockToleranceSeconds: 30,

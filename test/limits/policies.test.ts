@@ -59,6 +59,11 @@ describe("docs/limits.md", () => {
     expect(differences(page, policies)).toEqual([]);
   });
 
+  it("has no other numbers, but in code", () => {
+    const prose = page.replaceAll(/^(\|.*\|) +[^|]+ +(\| +`[A-Z_]+\.\w+` +\|)$/gm, "$1$2").replaceAll(/`[^`]+`/g, "");
+    expect(prose.split("\n").filter((line) => /\d/.test(line))).toEqual([]);
+  });
+
   it("names every setting that limits clients", async () => {
     const settings = [...(await readFile("src/config.ts", "utf8")).matchAll(/^ {2}([A-Z_]+_PER_[A-Z_]+):/gm)];
     const names = settings.map(([, name]) => name ?? "");

@@ -10,7 +10,8 @@ import {
 } from "graphql";
 import type { Viewer } from "../../auth/viewer.js";
 import { AtlasError } from "../../errors.js";
-import { asGraphqlError, MAX_ERRORS } from "../api/errors.js";
+import { ERROR_REPORTS } from "../../limits/policies.js";
+import { asGraphqlError } from "../api/errors.js";
 import { type Charge, CostLimit } from "./cost-limit.js";
 import { readDocument } from "./document.js";
 
@@ -26,7 +27,7 @@ export interface OperationRequest {
 }
 
 /** GraphQL's own validation, over HTTP and on the socket. */
-export const VALIDATION = { maxErrors: MAX_ERRORS };
+export const VALIDATION = { maxErrors: ERROR_REPORTS.errors };
 
 /** What validation adds about names of the schema that are like an unknown one. */
 const SUGGESTION = / ?Did you mean(.+?)\?$/;

@@ -12,7 +12,7 @@ import {
   simpleEstimator,
 } from "graphql-query-complexity";
 import { AtlasError } from "../../errors.js";
-import { MAX_ERRORS } from "../api/errors.js";
+import { ERROR_REPORTS } from "../../limits/policies.js";
 import { checkVariables } from "./variable-bounds.js";
 
 /** About so many does each list of the schema's own have. Without it a page of introspection could run for seconds. */
@@ -44,7 +44,7 @@ export function operationCost(
 ): number {
   const { name, variableDefinitions = [] } = operation;
   checkVariables(schema, document, operation, variables);
-  const coerced = getVariableValues(schema, variableDefinitions, variables, { maxErrors: MAX_ERRORS });
+  const coerced = getVariableValues(schema, variableDefinitions, variables, { maxErrors: ERROR_REPORTS.errors });
   if (coerced.errors !== undefined) return 0;
   try {
     return getComplexity({

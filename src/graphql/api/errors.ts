@@ -5,9 +5,6 @@ import { AtlasError, ERRORS } from "../../errors.js";
 import { ERROR_REPORTS } from "../../limits/policies.js";
 import type { Logger } from "../../log.js";
 
-/** Of a document, or of its variables, that are told: each may quote a value, and is looked up in the text. */
-export const MAX_ERRORS = ERROR_REPORTS.errors;
-
 /**
  * Formats what a field or a stream threw: an `AtlasError` by the table, a fault of the document as it is, anything else
  * as an internal error that says nothing.

@@ -3,16 +3,15 @@ import type { Socket } from "node:net";
 import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { Pace } from "../../limits/pace.js";
+import { MESSAGES, SOCKETS } from "../../limits/policies.js";
 import { endStalled } from "./end-stalled.js";
 
-/** What a user's sockets may send together: to parse and check a document takes longer than to receive it. */
-const MESSAGES = { bytesPerSecond: 512 * 1024, freeBytes: 0, aheadBytes: 128 * 1024, maxDebtMs: 60_000 };
 /** A message, a ping or a pong that is smaller counts as so many bytes. */
-const LEAST_BYTES = { message: 1_000, ping: 100, pong: 100 };
-/** While a socket waits, its pongs are not read, and graphql-ws ends it after twelve seconds without one. */
-const MAX_WAIT_MS = 10_000;
-/** Answers that a client may leave unread while it still sends. */
-const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
+const LEAST_BYTES = {
+  message: SOCKETS.leastMessageBytes,
+  ping: SOCKETS.leastPingBytes,
+  pong: SOCKETS.leastPingBytes,
+};
 /** With more that waits to be sent, nothing is added. */
 const ROOM_BYTES = 1024 * 1024;
 const ROOM_CHECK_MS = 20;
@@ -67,13 +66,13 @@ export class Flow {
 
   /** Has a socket wait whose user has sent more than their share, and closes it with 4429 when that would last too long. */
   private count(socket: WebSocket, bytes: number): void {
-    if (socket.bufferedAmount > MAX_BUFFERED_BYTES) socket.terminate();
+    if (socket.bufferedAmount > SOCKETS.unreadBytes) socket.terminate();
     const sender = this.senderOf(socket);
     this.pace.spend(sender, bytes);
     const waitMs = this.pace.waitMs(sender);
     if (waitMs === 0 || socket.isPaused) return;
     socket.pause();
-    if (waitMs <= MAX_WAIT_MS) {
+    if (waitMs <= SOCKETS.messageWaitMs) {
       setTimeout(() => socket.resume(), waitMs).unref();
       return;
     }

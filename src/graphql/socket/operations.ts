@@ -3,11 +3,9 @@ import type { WebSocket } from "ws";
 import { memberKey } from "../../auth/authenticator.js";
 import type { Viewer } from "../../auth/viewer.js";
 import { AtlasError } from "../../errors.js";
+import { SOCKETS } from "../../limits/policies.js";
 import { type SlotLimits, Slots } from "../../limits/slots.js";
 import { asGraphqlError } from "../api/errors.js";
-
-/** Of one socket, at once. */
-const MAX_OPERATIONS = 100;
 
 /** The operations on sockets that are not over, by the ids that their clients gave them. */
 export class Operations {
@@ -31,8 +29,10 @@ export class Operations {
       socket.close(4409, reason);
       return new GraphQLError(reason, { extensions: { code: "BAD_REQUEST" } });
     }
-    if (running.size >= MAX_OPERATIONS) {
-      return asGraphqlError(new AtlasError("rate_limit_exceeded", `A socket may have ${MAX_OPERATIONS} operations`));
+    if (running.size >= SOCKETS.operations) {
+      return asGraphqlError(
+        new AtlasError("rate_limit_exceeded", `A socket may have ${SOCKETS.operations} operations`),
+      );
     }
     try {
       running.set(id, this.slots.enter({ user: memberKey(viewer), tenant: viewer.tenantId }));

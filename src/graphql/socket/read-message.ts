@@ -1,7 +1,7 @@
 import { MessageType } from "graphql-ws";
 import { exactNumber } from "../../bounds/exact-json.js";
+import { SOCKETS } from "../../limits/policies.js";
 
-const MAX_ID_BYTES = 80;
 const SERVER_MESSAGES = new Set<unknown>([MessageType.ConnectionAck, MessageType.Next, MessageType.Error]);
 
 /**
@@ -14,7 +14,7 @@ export function readMessage(key: string, value: unknown, { source }: { source?: 
   if (key !== "" || typeof value !== "object" || value === null) return value;
   const { id, type } = value as { id?: unknown; type?: unknown };
   if (SERVER_MESSAGES.has(type)) throw new TypeError("Only a server sends this");
-  if (type === MessageType.Subscribe && typeof id === "string" && Buffer.byteLength(id) > MAX_ID_BYTES) {
+  if (type === MessageType.Subscribe && typeof id === "string" && Buffer.byteLength(id) > SOCKETS.idBytes) {
     throw new RangeError("The id is too long");
   }
   return value;

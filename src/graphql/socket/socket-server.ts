@@ -12,10 +12,11 @@ import { handleProtocols, type ServerOptions, type SubscribePayload } from "grap
 import { type Extra, useServer } from "graphql-ws/use/ws";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Config } from "../../config.js";
+import { ERROR_REPORTS, SOCKETS } from "../../limits/policies.js";
 import type { Services } from "../../services/services.js";
 import type { Admission } from "../admission/admission.js";
 import { createContext } from "../api/context.js";
-import { formatError, logUnknownErrors, MAX_ERRORS, withRequestId } from "../api/errors.js";
+import { formatError, logUnknownErrors, withRequestId } from "../api/errors.js";
 import { type Connection, type ConnectionOptions, openConnection } from "./connection.js";
 import { Flow } from "./flow.js";
 import { Operations } from "./operations.js";
@@ -37,9 +38,6 @@ interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
 }
 type SocketOptions = ServerOptions<Record<string, unknown> | undefined, SocketExtra>;
 
-const MAX_PAYLOAD_BYTES = 128 * 1024;
-const INIT_TIMEOUT_MS = 10_000;
-const KEEP_ALIVE_MS = 12_000;
 /** For the answers to the closes of a shutdown. */
 const CLOSE_BOUND_MS = 1_000;
 
@@ -47,7 +45,7 @@ const CLOSE_BOUND_MS = 1_000;
 export class SocketServer {
   private readonly sockets = new WebSocketServer({
     noServer: true,
-    maxPayload: MAX_PAYLOAD_BYTES,
+    maxPayload: SOCKETS.messageBytes,
     perMessageDeflate: false,
     // One message after the other, each in a turn of the event loop of its own.
     allowSynchronousEvents: false,
@@ -61,7 +59,7 @@ export class SocketServer {
   constructor(private readonly options: SocketServerOptions) {
     const { streamsPerUser: perUser, streamsPerTenant: perTenant } = options.config;
     this.operations = new Operations({ perUser, perTenant });
-    this.served = useServer(this.hooks(), this.sockets, KEEP_ALIVE_MS);
+    this.served = useServer(this.hooks(), this.sockets, SOCKETS.pongMs);
   }
 
   /** Answers the upgrade requests of an HTTP server. */
@@ -102,7 +100,7 @@ export class SocketServer {
   /** What graphql-ws asks, from a connection's parameters to each result. */
   private hooks(): SocketOptions {
     return {
-      connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+      connectionInitWaitTimeout: SOCKETS.initMs,
       jsonMessageReviver: readMessage,
       onConnect: async ({ connectionParams, extra }) => {
         const connection = await openConnection(extra.socket, connectionParams, this.options);
@@ -149,7 +147,7 @@ export class SocketServer {
       contextValue: createContext({ viewer, services, requestId, onAllowance: () => undefined }),
       variableValues: variables ?? null,
       operationName: operationName ?? null,
-      options: { maxCoercionErrors: MAX_ERRORS },
+      options: { maxCoercionErrors: ERROR_REPORTS.errors },
     };
   }
 
