@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { inheritedVariables } from "../support/inherited-variables.ts";
 import { until } from "../support/until.ts";
 import { lowPort } from "../support/low-port.ts";
 import { within } from "../support/within.ts";
@@ -43,7 +44,7 @@ export function createMember(name: string, variables: Record<string, string>): M
     },
     async start() {
       const own = spawn(process.execPath, ["dist/main.js"], {
-        env: { PATH: process.env["PATH"] ?? "", PORT: String(port), ...variables },
+        env: { ...inheritedVariables(), PORT: String(port), ...variables },
         stdio: ["ignore", "pipe", "pipe"],
       });
       child = own;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import jwt from "jsonwebtoken";
 import { asSuperuser, createTestDatabase, type TestDatabase } from "../support/database.js";
+import { inheritedVariables } from "../support/inherited-variables.js";
 
 let own: TestDatabase;
 let dataDir: string;
@@ -18,7 +19,7 @@ afterAll(async () => {
 });
 
 function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const env = { PATH: process.env["PATH"] ?? "", DATABASE_URL: own.url, DATA_DIR: dataDir };
+  const env = { ...inheritedVariables(), DATABASE_URL: own.url, DATA_DIR: dataDir };
   return new Promise((resolve) => {
     execFile(process.execPath, ["dist/cli/main.js", ...args], { env }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });

@@ -7,6 +7,7 @@ import { Database } from "../../src/database/database.js";
 import { UnreachableError } from "../../src/database/reach.js";
 import { createTestDatabase, silent, type TestDatabase } from "../support/database.js";
 import { type DatabaseProxy, openDatabaseProxy } from "../support/database-proxy.js";
+import { inheritedVariables } from "../support/inherited-variables.js";
 import { spawnService, startService } from "../support/service.js";
 import { until } from "../support/until.js";
 
@@ -71,7 +72,7 @@ describe("a service whose database is away at its start", () => {
 
 it("a command says in one line which database does not answer", async () => {
   proxy.set("away");
-  const env = { PATH: process.env["PATH"] ?? "", DATABASE_URL: proxy.url, DATA_DIR: dataDir };
+  const env = { ...inheritedVariables(), DATABASE_URL: proxy.url, DATA_DIR: dataDir };
   const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
     execFile(process.execPath, ["dist/cli/main.js", "tenant", "create", "--name", "A"], { env }, (error, _, text) =>
       resolve({ code: error?.code, stderr: text }),

@@ -12,6 +12,7 @@ import { debianPrograms, type DebianPostgresql, startDebianPostgresql } from "..
 import { readEventStream } from "../support/event-stream.js";
 import { ask } from "../support/graphql.js";
 import { createHostileDatabase, type HostileDatabase } from "../support/hostile-settings.js";
+import { inheritedVariables } from "../support/inherited-variables.js";
 import { type Service, serviceMember, startService } from "../support/service.js";
 import { until } from "../support/until.js";
 
@@ -49,7 +50,7 @@ async function close(): Promise<void> {
 }
 
 async function cli(...args: string[]): Promise<unknown> {
-  const env = { PATH: process.env["PATH"] ?? "", DATABASE_URL: hostile.url, DATA_DIR: dataDir };
+  const env = { ...inheritedVariables(), DATABASE_URL: hostile.url, DATA_DIR: dataDir };
   const { stdout } = await promisify(execFile)(process.execPath, ["dist/cli/main.js", ...args, "--json"], { env });
   return JSON.parse(stdout);
 }

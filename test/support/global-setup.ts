@@ -18,6 +18,8 @@ export default async function globalSetup(): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), "atlas-test-"));
   // Else the server, which does not run as root, could not reach it.
   await chmod(dataDir, 0o755);
+  // Services that tests start compile the same modules again and again: about 0.2 s of each start.
+  process.env["NODE_COMPILE_CACHE"] ??= join(dataDir, "compiled");
   const log = createLogger("error");
   const embedded = await openEmbeddedDatabase(dataDir, log);
   const superuserUrl = (await readInstance(join(dataDir, "postgres")))?.superuserUrl ?? "";

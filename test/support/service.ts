@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import { issueToken } from "../../src/auth/issue-token.js";
 import { headersFor, type TestMember } from "./api.js";
 import { createTenant, type TestDatabase } from "./database.js";
+import { inheritedVariables } from "./inherited-variables.js";
 
 const READY_BOUND_MS = 20_000;
 /** What every service of a test verifies tokens with. */
@@ -30,7 +31,7 @@ export function spawnService(
   compiled = "dist",
 ): Pick<Service, "output"> & { child: ChildProcessByStdio<null, Readable, Readable> } {
   const child = spawn(process.execPath, [`${compiled}/main.js`], {
-    env: { PATH: process.env["PATH"] ?? "", PORT: "0", JWT_SECRET: SECRET, LOG_LEVEL: "info", ...variables },
+    env: { ...inheritedVariables(), PORT: "0", JWT_SECRET: SECRET, LOG_LEVEL: "info", ...variables },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
