@@ -6,7 +6,8 @@ import { type Command, command, type CommandKind } from "./commands.ts";
 
 const TYPES = [...Array<string>(16).fill("QUICK"), "SLOW", "SLOW", "FLAKY", "STUBBORN"];
 const KINDS: readonly CommandKind[] = ["cancel", "retry", "delete"];
-const EVERY_MS = 100;
+/** From one create to the next, the answer included: else a slower answer alone would lower the throughput that is measured. */
+const EVERY_MS = 120;
 /** Of the jobs, those that are to wait for a time of theirs, and how long at most. */
 const LATER_SHARE = 0.1;
 const LATER_MS = 8_000;
@@ -68,6 +69,7 @@ export function startProducer({ urls, random, ...by }: ProducerOptions): Produce
 
   const run = async (): Promise<void> => {
     while (!stopped) {
+      const next = sleep(EVERY_MS);
       const created = await create();
       if (created?.jobType === "STUBBORN" && random() < CUT_OFF_SHARE) {
         await sleep(CUT_OFF_AFTER_MS);
@@ -76,7 +78,7 @@ export function startProducer({ urls, random, ...by }: ProducerOptions): Produce
       if (created !== null && random() < CHANGE_SHARE) {
         await change(one(KINDS), random() < FRESH_SHARE ? created.id : one(producer.accepted).id);
       }
-      await sleep(EVERY_MS);
+      await next;
     }
   };
   const producer: Producer = {
