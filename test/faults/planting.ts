@@ -1,19 +1,23 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { within } from "../support/within.js";
 import type { Fault } from "./faults.js";
+import type { TestAnswer, TestRequest } from "./jest-process.js";
 
 const COPIED = ["src", "test", "package.json", "jest.config.js", "tsconfig.json", "tsconfig.build.json"];
 const LINKED = ["node_modules", "dist"];
+const JEST = "test/faults/jest-process.ts";
 const BOUND_MS = 80_000;
 
 /** A copy of the source, so that the source itself has no switch for faults. */
 export interface SourceCopy {
-  /** Runs tests of the copy, on this run's PostgreSQL. @returns all that Jest prints. */
-  run(files: string, tests: string): Promise<string>;
-  /** Runs the test that must catch the fault, with the fault planted. @returns the lines of the tests that failed, too. */
-  runWith(fault: Fault): Promise<{ output: string; failed: string[] }>;
+  /** Runs tests of the copy, on this run's PostgreSQL. @param tests the pattern of their names. */
+  run(files: string, tests: string): Promise<TestAnswer>;
+  /** Runs the test that must catch the fault, with the fault planted. */
+  runWith(fault: Fault): Promise<TestAnswer>;
   remove(): Promise<void>;
 }
 
@@ -22,14 +26,15 @@ export async function copySource(): Promise<SourceCopy> {
   for (const path of COPIED) await cp(path, join(folder, path), { recursive: true });
   for (const path of LINKED) await symlink(resolve(path), join(folder, path));
 
-  const run = (files: string, tests: string): Promise<string> => {
-    const jest = ["--experimental-vm-modules", "node_modules/jest/bin/jest.js", files, "-t", tests];
-    const options = ["--runInBand", "--verbose", "--testTimeout=12000"];
-    return new Promise((done) => {
-      execFile(process.execPath, [...jest, ...options], { cwd: folder, timeout: BOUND_MS }, (_error, stdout, stderr) =>
-        done(stdout + stderr),
-      );
-    });
+  const jest = startJest(folder);
+  const gone = ended(jest);
+  // Only who waits for an answer is told.
+  gone.catch(() => undefined);
+  const run = async (files: string, tests: string): Promise<TestAnswer> => {
+    const request: TestRequest = { files, tests };
+    const answer = once(jest, "message") as Promise<[TestAnswer]>;
+    jest.send(request);
+    return (await within(BOUND_MS, Promise.race([answer, gone]), `the end of ${files}`))[0];
   };
   return {
     run,
@@ -41,12 +46,25 @@ export async function copySource(): Promise<SourceCopy> {
         path,
         sound.replace(from, () => to),
       );
-      const output = await run(tests, literally(test));
+      const answer = await run(tests, literally(test));
       await writeFile(path, sound);
-      return { output, failed: output.split("\n").filter((line) => line.includes("✕")) };
+      return answer;
     },
-    remove: () => rm(folder, { recursive: true }),
+    async remove() {
+      jest.kill("SIGKILL");
+      await rm(folder, { recursive: true });
+    },
   };
+}
+
+function startJest(folder: string): ChildProcess {
+  const execArgv = ["--disable-warning=ExperimentalWarning", "--experimental-vm-modules"];
+  return fork(JEST, { cwd: folder, execArgv, stdio: ["ignore", "ignore", "inherit", "ipc"] });
+}
+
+async function ended(child: ChildProcess): Promise<never> {
+  const [code] = (await once(child, "exit")) as [number | null];
+  throw new Error(`the process of the planted faults ended with ${code}`);
 }
 
 /** The name of a test as the pattern that Jest wants. */
