@@ -1,3 +1,4 @@
+import { PERMISSIONS } from "../auth/permissions.js";
 import { sessionOf, type Viewer } from "../auth/viewer.js";
 import type { Database, Transaction } from "../database/database.js";
 import type { Hints } from "../database/hints.js";
@@ -159,7 +160,10 @@ export class JobCommands {
 
 /** @throws AtlasError `tenant_access_denied` */
 function mayChange(viewer: Viewer): void {
-  if (viewer.role === "viewer") {
-    throw new AtlasError("tenant_access_denied", "Your role in this tenant is viewer: it reads and subscribes only");
+  if (!PERMISSIONS[viewer.role].changeJobs) {
+    throw new AtlasError(
+      "tenant_access_denied",
+      `Your role in this tenant is ${viewer.role}: it reads and subscribes only`,
+    );
   }
 }

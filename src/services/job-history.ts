@@ -1,3 +1,4 @@
+import { PERMISSIONS } from "../auth/permissions.js";
 import type { Viewer } from "../auth/viewer.js";
 import { uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import type { Database } from "../database/database.js";
@@ -84,7 +85,7 @@ export class JobHistory {
   /** A job's last attempts, oldest first; without stacks for members whose role is viewer. */
   async attempts({ tenantId, role }: Viewer, jobId: string): Promise<JobAttempt[]> {
     const attempts = await this.attemptsOf.load({ tenantId, jobId });
-    return role === "viewer" ? attempts.map((attempt) => ({ ...attempt, stack: null })) : attempts;
+    return PERMISSIONS[role].seeStacks ? attempts : attempts.map((attempt) => ({ ...attempt, stack: null }));
   }
 
   private versionAt(tenantId: string, jobId: string, cursor: string): number {

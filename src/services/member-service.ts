@@ -1,3 +1,4 @@
+import { PERMISSIONS } from "../auth/permissions.js";
 import { sessionOf, type Viewer } from "../auth/viewer.js";
 import { uuidFromBytes, uuidToBytes } from "../bounds/uuid.js";
 import type { Database } from "../database/database.js";
@@ -38,7 +39,7 @@ export class MemberService {
    * @throws AtlasError `tenant_access_denied` for whoever is no owner; `invalid_input`, `invalid_cursor`
    */
   async list(viewer: Viewer, page: ForwardPageInput): Promise<Page<TenantMember>> {
-    if (viewer.role !== "owner") {
+    if (!PERMISSIONS[viewer.role].seeMembers) {
       throw new AtlasError(
         "tenant_access_denied",
         `Your role in this tenant is ${viewer.role}: owners see its members`,

@@ -10,7 +10,7 @@ const PLANTED: [words: string, word: string, files: string[]][] = [
     [ENUMS, "src/rest/job-representation.ts", "src/client/jobs.ts", "src/words.ts", "src/worker/worker.ts"],
   ],
   ["SEATS", "gold", [ENUMS, "src/rest/members.routes.ts", "src/services/seats.ts"]],
-  ["MEMBER_ROLES", "auditor", [ENUMS, "src/rest/members.routes.ts"]],
+  ["MEMBER_ROLES", "auditor", [ENUMS, "src/rest/members.routes.ts", "src/auth/permissions.ts"]],
   ["OriginKind", "webhook", [ENUMS, "src/rest/job-representation.ts", "src/client/jobs.ts"]],
   ["ACTOR_KINDS", "mailer", [ENUMS, "src/rest/job-representation.ts"]],
 ];
