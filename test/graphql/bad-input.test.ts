@@ -111,6 +111,15 @@ describe("a bad request", () => {
     expect(errors?.[0]).toMatchObject({ message, extensions: { code: "BAD_USER_INPUT" } });
   });
 
+  it.each([
+    ["a NUL", "a\0", "filter.jobType must not contain the NUL character"],
+    ["a lone surrogate", "a\ud800", "filter.jobType must not contain a lone surrogate"],
+  ])("refuses %s in a filter", async (_what, jobType, message) => {
+    const query = `query ($filter: JobFilter) { jobs(filter: $filter) { totalCount } }`;
+    const { errors } = await send(api, query, { filter: { jobType: ["A", jobType] } }, member.headers);
+    expect(errors?.[0]).toMatchObject({ message, extensions: { code: "BAD_USER_INPUT" } });
+  });
+
   it("refuses a page cursor that is an event's, or another tenant's", async () => {
     const other = await api.member();
     await send(api, `mutation { createJob(input: {jobType: "A"}) { job { id } } }`, {}, member.headers);
