@@ -4,7 +4,7 @@
 /** Open to every room; they import nothing of ours but one another. */
 const OPEN = ["config", "errors", "log", "words"];
 /** What a surface serves is there as types; it is reached through the services. */
-const SERVED = ["database", "feed", "queue"];
+const SERVED = ["queue"];
 
 /** room → what it may import; `types`: rooms of which it may import types only. */
 const ALLOWED = {

@@ -12,7 +12,7 @@ import type { CreateJobInput } from "./create-job-input.js";
 import type { CreateLimit, OnAllowance } from "./create-limit.js";
 import type { Cursors } from "./cursors.js";
 import { eventCursorOf, type Snapshot } from "./event-place.js";
-import { addPayloads, asSummaries, readJobs } from "./job-page.js";
+import { addPayloads, asSummaries, readJobs } from "./read-jobs.js";
 import type { PayloadAllowance } from "./payload-allowance.js";
 
 /** Jobs in the order of their creates: made, or found where creates under the same idempotency keys have made them before. */

@@ -2,7 +2,7 @@ import { isUuid } from "../bounds/uuid.js";
 import type { Transaction } from "../database/database.js";
 import { AtlasError, invalidInput } from "../errors.js";
 import type { JobSummary } from "../queue/job.js";
-import { readJobs } from "./job-page.js";
+import { readJobs } from "./read-jobs.js";
 
 /**
  * A job's id as a client wrote it, in small letters.

@@ -7,7 +7,7 @@ import type { Cursors } from "./cursors.js";
 import { eventCursorOf, type Snapshot } from "./event-place.js";
 import type { JobFilter } from "./job-filter.js";
 import { jobIdOf, notFound } from "./job-lookup.js";
-import { addPayloads, asSummaries, countJobs, type JobPageInput, readJobPage, readJobs } from "./job-page.js";
+import { addPayloads, asSummaries, countJobs, type JobPageInput, readJobPage, readJobs } from "./read-jobs.js";
 import type { LivePage, Page } from "./page.js";
 import { PayloadAllowance } from "./payload-allowance.js";
 import { TenantLoader } from "./tenant-loader.js";

@@ -3,7 +3,7 @@ import { readCursorKey } from "../../src/database/installation.js";
 import { Cursors } from "../../src/services/cursors.js";
 import { EVENT_PLACE } from "../../src/services/event-place.js";
 import { JOB_EVENT_PLACE } from "../../src/services/job-history.js";
-import { JOB_PLACE } from "../../src/services/job-page.js";
+import { JOB_PLACE } from "../../src/services/read-jobs.js";
 import { MEMBER_PLACE } from "../../src/services/member-service.js";
 import type { TestApi } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";

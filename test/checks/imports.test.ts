@@ -100,6 +100,7 @@ const PLANTED: [rule: string, file: string, code: string][] = [
     "src/rest/other.ts",
     'import type { server } from "../graphql/server.js";\nexport type Server = typeof server;',
   ],
+  ["rest-imports", "src/rest/live.ts", 'import type { feed } from "../feed/feed.js";\nexport type Feed = typeof feed;'],
   ["rest-imports-types-only", "src/rest/value.ts", 'export { job } from "../queue/job.js";'],
   ["server-imports", "src/server/graphql.ts", 'export { server } from "../graphql/server.js";'],
   [

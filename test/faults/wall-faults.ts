@@ -11,7 +11,7 @@ export const FILTER_FAULTS: readonly (Fault & {
 })[] = [
   {
     name: "jobs found by id alone",
-    file: "src/services/job-page.ts",
+    file: "src/services/read-jobs.ts",
     from: ".where({ tenantId, id: { $in: [...ids] } })",
     to: ".where({ id: { $in: [...ids] } })",
     caughtBy: [FILTERS, "finds none of another tenant's jobs"],
@@ -19,7 +19,7 @@ export const FILTER_FAULTS: readonly (Fault & {
   },
   {
     name: "jobs listed without the tenant",
-    file: "src/services/job-page.ts",
+    file: "src/services/read-jobs.ts",
     from: "return {\n    tenantId,",
     to: "return {\n    ...(tenantId === '' && { tenantId }),",
     caughtBy: [FILTERS, "lists none of another tenant's jobs"],
@@ -27,7 +27,7 @@ export const FILTER_FAULTS: readonly (Fault & {
   },
   {
     name: "jobs counted without the tenant",
-    file: "src/services/job-page.ts",
+    file: "src/services/read-jobs.ts",
     from: ".where(jobsWhere(tenantId, { status: filter?.status, jobType: filter?.jobType }))",
     to: ".where({})",
     caughtBy: [FILTERS, "counts none of another tenant's jobs"],

@@ -1,7 +1,7 @@
 import { type CursorCodec, Cursors } from "../../src/services/cursors.js";
 import { EVENT_PLACE } from "../../src/services/event-place.js";
 import { JOB_EVENT_PLACE } from "../../src/services/job-history.js";
-import { JOB_PLACE } from "../../src/services/job-page.js";
+import { JOB_PLACE } from "../../src/services/read-jobs.js";
 import { MEMBER_PLACE } from "../../src/services/member-service.js";
 
 const TENANT = "11111111-1111-4111-8111-111111111111";
