@@ -1,40 +1,35 @@
-import { type Request, type Response, Router } from "express";
-import type { Authenticator } from "../auth/authenticator.js";
-import { type AtlasError, type ErrorDetail, invalidInput } from "../errors.js";
-import type { JobStatus } from "../words.js";
+import type { Request, Response } from "express";
+import { type AtlasError, invalidInput } from "../errors.js";
 import type { ChangeFilter } from "../services/change-filter.js";
 import type { ChangeStream } from "../services/event-service.js";
 import type { Services } from "../services/services.js";
 import { type ChangeToEnd, untilFinished } from "../services/until-finished.js";
 import { asAtlasError, errorBody } from "../http/error-handler.js";
 import { EventStreamWriter } from "../http/event-stream-writer.js";
-import { statusNamed, STATUS_NAMES, toEventItem } from "./job-representation.js";
+import { faultsOf, read } from "./contract.js";
+import { jobEvents } from "./job-events.contract.js";
+import { type EventItem, statusNamed, toEventItem } from "./job-representation.js";
 import { type LastingRequestOptions, watchLasting } from "../http/lasting-request.js";
 import { localsOf } from "../http/request-locals.js";
-import { onlyMethods } from "../http/only-methods.js";
-import { checkQuery, oneQueryValue, queryValues } from "../http/query-values.js";
-import { leaveEarly, signIn, viewerOf } from "../http/sign-in.js";
+import { oneQueryValue, queryValues } from "../http/query-values.js";
+import { leaveEarly, viewerOf } from "../http/sign-in.js";
+import type { Route } from "./router.js";
 
 export interface JobEventsRoutesOptions extends LastingRequestOptions {
   services: Services;
-  authenticator: Authenticator;
   legacyStatusNames: boolean;
 }
-
-const KNOWN = ["after", "until", "job_id", "jobId", "job_type", "jobType", "status"];
 
 /**
  * Server-sent events: every status change of the tenant's jobs, from the same feed as the subscription and with the same
  * guarantees. An event's id is its cursor; `Last-Event-ID`, or `after` in the query, resumes after one.
  */
-export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
-  const { services, authenticator, legacyStatusNames } = options;
-  const router = Router();
-  router
-    .route("/v1/jobs/events")
-    .get(signIn(authenticator), async (request, response) => {
+export function createJobEventsRoutes(options: JobEventsRoutesOptions): Route[] {
+  const { services, legacyStatusNames } = options;
+  const stream: Route = {
+    contract: jobEvents,
+    async answer(request, response) {
       const viewer = viewerOf(response);
-      checkQuery(request, KNOWN);
       const filter = filterOf(request);
       const toEnd = endsWithJobs(request, filter);
       const { ending, release } = watchLasting(response, options);
@@ -42,14 +37,14 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
       const stop = (): void => void changes.return?.();
       ending.addEventListener("abort", stop);
       if (ending.aborted) stop();
-      const stream = toEnd === null ? null : await untilFinished(services, viewer, toEnd, changes);
+      const untilEnd = toEnd === null ? null : await untilFinished(services, viewer, toEnd, changes);
       // The listeners of a reader who has left already would never be called.
       if (response.destroyed) {
         await changes.return?.();
         return;
       }
       // What tells a browser that has seen the end not to come again.
-      if (stream?.over === true && request.get("last-event-id") !== undefined) {
+      if (untilEnd?.over === true && request.get("last-event-id") !== undefined) {
         response.status(204).end();
         return;
       }
@@ -58,19 +53,19 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
       request.resume();
       const writer = new EventStreamWriter(response);
       const write = ({ change, output }: ChangeToEnd, id: boolean): Promise<void> => {
-        const item = { ...toEventItem(change, legacyStatusNames), ...(output !== undefined && { output }) };
+        const item: EventItem = { ...toEventItem(change, legacyStatusNames), ...(output !== undefined && { output }) };
         return writer.write(`${id ? `id: ${change.cursor}\n` : ""}data: ${JSON.stringify(item)}\n\n`);
       };
       try {
         void writer.write(`retry: ${RECONNECT_MS}\n`);
-        // Before the stream's first id: whoever loses the connection between them is told of these again.
-        if (stream !== null) for await (const ended of stream.ended()) await write(ended, false);
+        // Before the stream's first id: a client that loses the connection between them is told of these again.
+        if (untilEnd !== null) for await (const ended of untilEnd.ended()) await write(ended, false);
         // Its id alone, so that a client which loses the connection before the first event resumes here.
         void writer.write(`id: ${changes.startCursor}\n\n`);
         if (request.method === "HEAD") return;
-        for await (const one of stream?.coming() ?? shown(changes)) await write(one, true);
+        for await (const one of untilEnd?.coming() ?? shown(changes)) await write(one, true);
         if (ending.aborted) throw ending.reason;
-        if (stream?.finished() === true) void writer.write(END_OF_JOBS);
+        if (untilEnd?.finished() === true) void writer.write(END_OF_JOBS);
       } catch (error) {
         void writer.write(endFrame(asAtlasError(error), response));
         if (error !== ending.reason) localsOf(response).failure = error;
@@ -79,9 +74,9 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Router {
         stop();
         writer.end();
       }
-    })
-    .all(onlyMethods("GET, HEAD"));
-  return router;
+    },
+  };
+  return [stream];
 }
 
 const RECONNECT_MS = 1_000;
@@ -106,8 +101,7 @@ function cursorOf(request: Request): string | null {
 function endsWithJobs(request: Request, { jobId, jobType, status }: ChangeFilter): readonly string[] | null {
   const until = oneQueryValue(request, "until");
   if (until === null) return null;
-  const details: ErrorDetail[] = [];
-  if (until !== "finished") details.push({ path: "until", message: "must be finished" });
+  const details = faultsOf(jobEvents.query.shape.until, until, "until");
   if (jobId == null) details.push({ path: "job_id", message: "must name the jobs with whose end the stream ends" });
   for (const [path, given] of Object.entries({ job_type: jobType, status })) {
     if (given != null) details.push({ path, message: "must not be given together with until" });
@@ -121,10 +115,10 @@ function filterOf(request: Request): ChangeFilter {
     const given = queryValues(request, ...names);
     return given.length === 0 ? null : given;
   };
-  const status = values("status")?.map((name): JobStatus => {
-    const known = statusNamed(name);
-    if (known === null) throw invalidInput([{ path: "status", message: `must be one of ${STATUS_NAMES.join(", ")}` }]);
-    return known;
-  });
-  return { jobId: values("job_id", "jobId"), jobType: values("job_type", "jobType"), status: status ?? null };
+  const status = read(jobEvents.query.shape.status, values("status") ?? undefined, "status");
+  return {
+    jobId: values("job_id", "jobId"),
+    jobType: values("job_type", "jobType"),
+    status: status?.map(statusNamed) ?? null,
+  };
 }

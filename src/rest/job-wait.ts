@@ -1,11 +1,9 @@
 import type { Request, Response } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
-import { AtlasError, invalidInput } from "../errors.js";
-import { REQUESTS } from "../limits/policies.js";
+import { AtlasError } from "../errors.js";
 import type { Services } from "../services/services.js";
 import { isFinished } from "../words.js";
 import { type LastingRequestOptions, watchLasting } from "../http/lasting-request.js";
-import { oneQueryValue } from "../http/query-values.js";
 import { enterAgain, leaveEarly, viewerOf } from "../http/sign-in.js";
 
 export interface JobWaitOptions extends LastingRequestOptions {
@@ -15,15 +13,6 @@ export interface JobWaitOptions extends LastingRequestOptions {
 
 /** With what the feed ends a stream that could begin again. */
 const FEED_ENDS: ReadonlySet<string> = new Set(["unavailable", "cursor_expired", "slow_consumer"]);
-
-/** How long a request wants to wait for a job's end; 0: not at all. @throws AtlasError `invalid_input` */
-export function waitMsOf(request: Request): number {
-  const wait = oneQueryValue(request, "wait") ?? "0";
-  if (!/^\d{1,2}$/.test(wait) || Number(wait) > REQUESTS.waitSeconds) {
-    throw invalidInput([{ path: "wait", message: `must be a whole number of seconds, 0–${REQUESTS.waitSeconds}` }]);
-  }
-  return Number(wait) * 1_000;
-}
 
 /**
  * Waits until a job has ended or is deleted, the time is up, the service shuts down, or the database has failed over. Meanwhile

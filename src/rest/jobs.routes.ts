@@ -1,39 +1,27 @@
-import { type Request, Router } from "express";
-import { isUuid } from "../bounds/uuid.js";
+import type { Request } from "express";
 import { invalidInput } from "../errors.js";
+import { oneQueryValue } from "../http/query-values.js";
+import { viewerOf } from "../http/sign-in.js";
+import { ANSWERS, PAGES } from "../limits/policies.js";
 import { allowanceHeaders } from "../services/create-limit.js";
-import type { Pace } from "../limits/pace.js";
-import { ANSWERS, BODIES, PAGES, REQUESTS } from "../limits/policies.js";
+import { read } from "./contract.js";
+import { statusNameOf, toJobDetail, toJobItem } from "./job-representation.js";
+import { type JobWaitOptions, waitForEnd } from "./job-wait.js";
+import { cancelJob, createOneJob, deleteJob, EVENT_CURSOR, getJob, listJobs, retryJob } from "./jobs.contract.js";
+import type { Route } from "./router.js";
 import { isFinished } from "../words.js";
-import { statusName, toJobDetail, toJobItem } from "./job-representation.js";
-import { type JobWaitOptions, waitForEnd, waitMsOf } from "./job-wait.js";
-import { jsonBody } from "../http/json-body.js";
-import { onlyMethods } from "../http/only-methods.js";
-import { checkNoBody, checkQuery, oneQueryValue, queryValues } from "../http/query-values.js";
-import { signIn, viewerOf } from "../http/sign-in.js";
 
 export interface JobsRoutesOptions extends JobWaitOptions {
-  /** At which each user sends bodies. */
-  bodies: Pace;
   legacyStatusNames: boolean;
 }
 
-/** The place in the events that an answer shows: no change after it is missed by a stream that begins there. */
-const EVENT_CURSOR = "X-Event-Cursor";
-
-/**
- * The legacy API's routes for jobs, thin over the service. To be mounted at the root: each route is a full path, which the
- * metrics show.
- */
-export function createJobsRoutes(options: JobsRoutesOptions): Router {
-  const { authenticator, legacyStatusNames, bodies } = options;
+/** The routes for jobs, thin over the services. */
+export function createJobsRoutes(options: JobsRoutesOptions): Route[] {
+  const { legacyStatusNames } = options;
   const { jobs, jobCommands } = options.services;
-  const router = Router();
-  const signedIn = signIn(authenticator);
-
-  router
-    .route("/v1/jobs/list")
-    .get(signIn(authenticator, { otherTenantIds: tenantOf }), async (request, response) => {
+  const list: Route = {
+    contract: listJobs,
+    async answer(request, response) {
       const viewer = viewerOf(response);
       const userId = userIdOf(request);
       const page = await jobs.list(viewer, { first: PAGES.rows }, jobs.payloadAllowance(viewer, ANSWERS.restBytes));
@@ -41,12 +29,11 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
       response
         .set(EVENT_CURSOR, page.eventCursor)
         .json({ ok: true, org_id: viewer.tenantId, user_id: userId, items, ts: new Date() });
-    })
-    .all(onlyMethods("GET, HEAD"));
-
-  router
-    .route("/v1/jobs")
-    .post(signedIn, ...jsonBody(BODIES.restBytes, bodies), async (request, response) => {
+    },
+  };
+  const create: Route = {
+    contract: createOneJob,
+    async answer(request, response) {
       const created = await jobCommands.create(viewerOf(response), createBody(request), [], (allowance) =>
         response.set(allowanceHeaders(allowance)),
       );
@@ -55,14 +42,12 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
       // A create sent again may find its job anywhere.
       response
         .set(EVENT_CURSOR, created.eventCursor)
-        .json({ ok: true, id: job.id, status: statusName(job.status, legacyStatusNames) });
-    })
-    .all(onlyMethods("POST"));
-
-  router
-    .route("/v1/jobs/:id")
-    .get(signedIn, async (request, response) => {
-      checkQuery(request, ["wait"]);
+        .json({ ok: true, id: job.id, status: statusNameOf(job.status, legacyStatusNames) });
+    },
+  };
+  const get: Route = {
+    contract: getJob,
+    async answer(request, response) {
       const [id, waitMs] = [jobId(request), waitMsOf(request)];
       if (waitMs > 0) {
         const { value, eventCursor } = await jobs.getSummary(viewerOf(response), id);
@@ -71,45 +56,39 @@ export function createJobsRoutes(options: JobsRoutesOptions): Router {
       }
       const { value: job, eventCursor } = await jobs.get(viewerOf(response), id);
       response.set(EVENT_CURSOR, eventCursor).json({ ok: true, job: toJobDetail(job, legacyStatusNames) });
-    })
-    .delete(signedIn, async (request, response) => {
+    },
+  };
+  const remove: Route = {
+    contract: deleteJob,
+    async answer(request, response) {
       const { eventCursor } = await jobCommands.delete(viewerOf(response), jobId(request));
       response.set(EVENT_CURSOR, eventCursor).json({ ok: true });
-    })
-    .all(onlyMethods("GET, HEAD, DELETE"));
-
-  for (const change of ["cancel", "retry"] as const) {
-    router
-      .route(`/v1/jobs/:id/${change}`)
-      .post(signedIn, ...jsonBody(BODIES.restBytes, bodies), async (request, response) => {
-        checkQuery(request, []);
-        checkNoBody(request);
-        const { value, eventCursor } = await jobCommands[change](viewerOf(response), jobId(request));
-        const job = toJobDetail(value, legacyStatusNames);
-        response.set(EVENT_CURSOR, eventCursor).json({ ok: true, id: job.id, status: job.status, job });
-      })
-      .all(onlyMethods("POST"));
-  }
-  return router;
+    },
+  };
+  const change = (contract: Route["contract"], command: "cancel" | "retry"): Route => ({
+    contract,
+    async answer(request, response) {
+      const { value, eventCursor } = await jobCommands[command](viewerOf(response), jobId(request));
+      const job = toJobDetail(value, legacyStatusNames);
+      response.set(EVENT_CURSOR, eventCursor).json({ ok: true, id: job.id, status: job.status, job });
+    },
+  });
+  return [list, create, get, remove, change(cancelJob, "cancel"), change(retryJob, "retry")];
 }
 
 function jobId(request: Request): string {
-  const { id } = request.params;
-  if (typeof id !== "string" || !isUuid(id)) throw invalidInput([{ path: "id", message: "must be a UUID" }]);
-  return id;
-}
-
-/** The legacy API's other place for the tenant. */
-function tenantOf(request: Request): string[] {
-  return queryValues(request, "org_id", "orgId");
+  return read(getJob.params.shape.id, request.params["id"], "id");
 }
 
 function userIdOf(request: Request): string | null {
   const userId = oneQueryValue(request, "user_id", "userId");
-  if (userId !== null && [...userId].length > REQUESTS.userIdCharacters) {
-    throw invalidInput([{ path: "user_id", message: `must be at most ${REQUESTS.userIdCharacters} characters` }]);
-  }
-  return userId;
+  return read(listJobs.query.shape.user_id, userId ?? undefined, "user_id") ?? null;
+}
+
+/** How long a request wants to wait for a job's end; 0: not at all. @throws AtlasError `invalid_input` */
+function waitMsOf(request: Request): number {
+  const wait = oneQueryValue(request, "wait");
+  return 1_000 * (read(getJob.query.shape.wait, wait ?? undefined, "wait") ?? 0);
 }
 
 /** The body with `job_type`, the legacy API's other spelling, as `jobType`, and the header's idempotency key. */

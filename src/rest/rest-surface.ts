@@ -1,4 +1,3 @@
-import { Router } from "express";
 import type { Authenticator } from "../auth/authenticator.js";
 import type { MembershipWatch } from "../auth/membership-watch.js";
 import type { Config } from "../config.js";
@@ -8,6 +7,7 @@ import type { Services } from "../services/services.js";
 import { createJobEventsRoutes } from "./job-events.routes.js";
 import { createJobsRoutes } from "./jobs.routes.js";
 import { createMembersRoutes } from "./members.routes.js";
+import { createRouter } from "./router.js";
 
 export interface RestSurfaceOptions {
   services: Services;
@@ -21,11 +21,10 @@ export interface RestSurfaceOptions {
 /** REST: the legacy API's routes, and ours in its manner. */
 export function createRestSurface({ config: { legacyStatusNames }, ...options }: RestSurfaceOptions): Surface {
   return {
-    routes: (closing) =>
-      Router().use(
-        createJobEventsRoutes({ ...options, legacyStatusNames, closing }),
-        createJobsRoutes({ ...options, legacyStatusNames, closing }),
-        createMembersRoutes(options),
-      ),
+    routes(closing) {
+      const given = { ...options, legacyStatusNames, closing };
+      const routes = [...createJobEventsRoutes(given), ...createJobsRoutes(given), ...createMembersRoutes(given)];
+      return createRouter(routes, options);
+    },
   };
 }

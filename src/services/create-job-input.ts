@@ -13,7 +13,10 @@ const YEAR_MS = 366 * 86_400_000;
 
 const wholeNumber = (min: number, max: number) => {
   const message = `must be a whole number, ${min}–${max}`;
-  return z.number(message).refine((value) => Number.isInteger(value) && value >= min && value <= max, message);
+  return z
+    .number(message)
+    .refine((value) => Number.isInteger(value) && value >= min && value <= max, message)
+    .meta({ type: "integer", minimum: min, maximum: max });
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -26,16 +29,23 @@ const refuseAsName = (value: string, context: z.RefinementCtx): void => {
 const jobType = z
   .string("must be text")
   .refine((value) => Array.from(value).length <= JOB.typeCharacters, `must be 1–${JOB.typeCharacters} characters`)
-  .superRefine(refuseAsName);
+  .superRefine(refuseAsName)
+  .meta({ minLength: 1, maxLength: JOB.typeCharacters });
 
-const input = z.custom<Record<string, unknown>>(isObject, "must be a JSON object").superRefine((value, context) => {
-  const fault = isObject(value) ? jsonFault(value, { bytes: JOB.inputBytes, levels: JOB.inputLevels }) : null;
-  if (fault !== null) context.addIssue({ code: "custom", ...fault });
-});
+const input = z
+  .custom<Record<string, unknown>>(isObject, "must be a JSON object")
+  .superRefine((value, context) => {
+    const fault = isObject(value) ? jsonFault(value, { bytes: JOB.inputBytes, levels: JOB.inputLevels }) : null;
+    if (fault !== null) context.addIssue({ code: "custom", ...fault });
+  })
+  .meta({ type: "object" });
 
 const runAt = z
   .union(
-    [z.date(), z.iso.datetime({ offset: true }).transform((value) => new Date(value))],
+    [
+      z.date().meta({ type: "string", format: "date-time" }),
+      z.iso.datetime({ offset: true }).transform((value) => new Date(value)),
+    ],
     "must be an ISO 8601 instant",
   )
   .superRefine((value, context) => {
@@ -53,9 +63,11 @@ const idempotencyKey = z
     (value) => value.length >= 1 && value.length <= JOB.keyCharacters,
     `must be 1–${JOB.keyCharacters} characters`,
   )
-  .superRefine(refuseAsName);
+  .superRefine(refuseAsName)
+  .meta({ minLength: 1, maxLength: JOB.keyCharacters });
 
-const createJob = z.object({
+/** A create as a client sends it: its fields and their bounds, for every surface. */
+export const createJob = z.object({
   jobType,
   priority: wholeNumber(INTEGERS.min, INTEGERS.max).default(0),
   input: input.default({}),

@@ -1,5 +1,6 @@
 import type { JobDetail, JobItem } from "../../src/rest/job-representation.js";
 import type { TestApi } from "../support/api.js";
+import { expectContract } from "./expect-contract.js";
 
 /** An answer of the legacy API; `body` is what the route promises, or the contract's error body. */
 export interface Answer {
@@ -8,17 +9,14 @@ export interface Answer {
   body: AnswerBody;
 }
 
-/** A job as JSON has it. */
-type AsJson<T> = { [Field in keyof T]: T[Field] extends Date | null ? string | null : T[Field] };
-
 interface AnswerBody {
   ok?: boolean;
   id?: string;
   status?: string;
-  job?: AsJson<JobDetail>;
+  job?: JobDetail;
   org_id?: string;
   user_id?: string | null;
-  items?: AsJson<JobItem>[];
+  items?: JobItem[];
   ts?: string;
   error?: string;
   message?: string;
@@ -27,7 +25,7 @@ interface AnswerBody {
 }
 
 /**
- * Sends a request, and checks what holds for every answer: JSON, never cached, named.
+ * Sends a request, and checks what holds for every answer: JSON, never cached, named, and as the route's contract has it.
  * @param body text or bytes go as they are, anything else as JSON.
  */
 export async function call(
@@ -51,7 +49,9 @@ export async function call(
   }
   expect(response.headers.get("cache-control")).toBe("no-store");
   expect(response.headers.get("x-request-id")).toMatch(/^[\w.-]{1,100}$/);
-  return { status: response.status, headers: response.headers, body: JSON.parse(text) as AnswerBody };
+  const answer = { status: response.status, headers: response.headers, body: JSON.parse(text) as AnswerBody };
+  expectContract(method, path, answer);
+  return answer;
 }
 
 /** Checks an error's status, code and body, of which nothing may be missing and nothing more be said. */

@@ -181,7 +181,7 @@ describe("GET /v1/jobs/events", () => {
     await update("status = 'running', attempt = 1, worker_id = gen_random_uuid()", "status = 'queued'", total + 2);
     const fail = (count: number, messageSize: number) =>
       update(
-        `status = 'failed', error = jsonb_build_object('code', 'x', 'message', repeat('~', ${messageSize}))`,
+        `status = 'failed', error = jsonb_build_object('code', 'x', 'message', repeat('~', ${messageSize}), 'attempt', 1, 'occurredAt', now())`,
         "status = 'running'",
         count,
       );

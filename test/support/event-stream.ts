@@ -1,4 +1,5 @@
 import type { TestApi } from "./api.js";
+import { expectContract } from "../rest/expect-contract.js";
 import { until } from "./until.js";
 
 /** One server-sent event. */
@@ -50,8 +51,12 @@ export async function readEventStream(
     events,
     lastId: () => lastId,
     ended: read().catch(() => undefined),
-    count: (count) =>
-      until(() => events.length >= count && events, { what: `${count} events (${events.length} came)` }),
+    async count(count) {
+      await until(() => events.length >= count, { what: `${count} events (${events.length} came)` });
+      for (const { data } of events)
+        expectContract("GET", "/v1/jobs/events", { status: 200, headers: response.headers, body: data });
+      return events;
+    },
     stop: () => stopped.abort(),
   };
 }
