@@ -5,7 +5,6 @@ import { startApi, type TestApi } from "./support/api.js";
 import { call, expectError } from "./rest/call.js";
 
 let api: TestApi;
-afterEach(() => api.close());
 
 const BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -37,7 +36,6 @@ describe("the front page", () => {
   it("names no demo tenant where there is none, and no API where there is none", async () => {
     const { html } = await open({ databaseUrl: "postgres://elsewhere" });
     expect(html).toContain("export TENANT=YOUR_TENANT TOKEN=");
-    await api.close();
     const worker = await open({ role: "worker" });
     expect(worker.html).toContain("a worker (ROLE=worker)");
     expect(worker.html).not.toMatch(/graphql|curl/);

@@ -15,8 +15,9 @@ import { type AtlasServer, createServer } from "../src/server.js";
 import { call, expectError } from "./rest/call.js";
 import { openDatabaseProxy } from "./support/database-proxy.js";
 import { startApi } from "./support/api.js";
-import { createTestDatabase, silent, type TestDatabase } from "./support/database.js";
+import { createTestDatabase, useDatabase, silent } from "./support/database.js";
 import { until } from "./support/until.js";
+import { atEnd } from "./support/use.js";
 
 type Line = Record<string, unknown> & { err?: { message: string; stack: string } };
 
@@ -30,18 +31,7 @@ interface Served {
 const signIn: RequestHandler = (_request, _response, next) => next();
 const bodies = new Pace(LARGE_JSON);
 
-let own: TestDatabase;
-const opened: AtlasServer[] = [];
-
-beforeAll(async () => {
-  own = await createTestDatabase();
-});
-
-afterEach(async () => {
-  for (const server of opened.splice(0)) await server.close(0);
-});
-
-afterAll(() => own.drop());
+const own = useDatabase();
 
 /** Serves one handler in GraphQL's place, or health and metrics alone; keeps what is logged. */
 async function serve(
@@ -57,7 +47,7 @@ async function serve(
     metrics: createMetrics(database),
     surfaces: graphql === undefined ? [] : [{ routes: () => createGraphqlRoutes({ signIn, answer: graphql, bodies }) }],
   });
-  opened.push(server);
+  atEnd(() => server.close(0));
   return { ...(await server.listen()), server, lines };
 }
 
@@ -98,33 +88,28 @@ describe("while the database is away", () => {
   it("answers 503, lives, shows the other metrics, and serves again once it is back", async () => {
     const proxied = await createTestDatabase();
     const proxy = await openDatabaseProxy(proxied.url);
+    atEnd(() => proxy.close());
     const database = await Database.connect({ url: proxy.url, poolSize: 4, log: silent });
+    atEnd(() => database.close());
     const api = await startApi({ notify: false }, { ...proxied, url: proxy.url, database });
-    try {
-      const { headers } = await api.member();
-      expect((await call(api, "GET", "/readyz")).status).toBe(200);
-      expect(await metricsOf(api)).toContain('atlas_jobs{status="queued"} 0');
+    const { headers } = await api.member();
+    expect((await call(api, "GET", "/readyz")).status).toBe(200);
+    expect(await metricsOf(api)).toContain('atlas_jobs{status="queued"} 0');
 
-      proxy.set("away");
-      const refused = await call(api, "GET", "/v1/jobs/list", headers);
-      expectError(refused, 503, "unavailable");
-      expect(refused.headers.get("retry-after")).toBe("2");
-      expectError(await call(api, "POST", "/v1/jobs", headers, { jobType: "A" }), 503, "unavailable");
-      await until(async () => (await call(api, "GET", "/readyz")).status === 503, { boundMs: 3_000 });
-      expect((await call(api, "GET", "/healthz")).status).toBe(200);
-      const metrics = await metricsOf(api);
-      expect(metrics).toContain("process_cpu_seconds_total");
-      expect(metrics).not.toContain("atlas_jobs{");
+    proxy.set("away");
+    const refused = await call(api, "GET", "/v1/jobs/list", headers);
+    expectError(refused, 503, "unavailable");
+    expect(refused.headers.get("retry-after")).toBe("2");
+    expectError(await call(api, "POST", "/v1/jobs", headers, { jobType: "A" }), 503, "unavailable");
+    await until(async () => (await call(api, "GET", "/readyz")).status === 503, { boundMs: 3_000 });
+    expect((await call(api, "GET", "/healthz")).status).toBe(200);
+    const metrics = await metricsOf(api);
+    expect(metrics).toContain("process_cpu_seconds_total");
+    expect(metrics).not.toContain("atlas_jobs{");
 
-      proxy.set("there");
-      await until(async () => (await call(api, "GET", "/readyz")).status === 200, { boundMs: 5_000 });
-      expect((await call(api, "GET", "/v1/jobs/list", headers)).status).toBe(200);
-    } finally {
-      await api.close();
-      await database.close();
-      await proxy.close();
-      await proxied.drop();
-    }
+    proxy.set("there");
+    await until(async () => (await call(api, "GET", "/readyz")).status === 200, { boundMs: 5_000 });
+    expect((await call(api, "GET", "/v1/jobs/list", headers)).status).toBe(200);
   });
 
   it("bounds how long readiness and metrics wait for one that hangs", async () => {
@@ -161,32 +146,28 @@ describe("metrics", () => {
 
   it("count requests by route and never by path, and jobs by status", async () => {
     const api = await startApi();
-    try {
-      const member = await api.member();
-      const create = await call(api, "POST", "/v1/jobs", member.headers, { jobType: "TEST" });
-      await call(api, "POST", `/v1/jobs/${create.body.id}/cancel`, member.headers);
-      await call(api, "POST", "/v1/jobs", member.headers, "{");
-      await call(api, "GET", `/v1/jobs/${create.body.id}`);
-      await call(api, "GET", `/nowhere/${create.body.id}`);
-      const response = await fetch(`${api.url}/metrics`);
-      const text = await response.text();
-      expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=/);
-      for (const [method, route, status] of [
-        ["POST", "/v1/jobs", 200],
-        ["POST", "/v1/jobs/:id/cancel", 200],
-        ["POST", "/v1/jobs", 400],
-        ["GET", "/v1/jobs/:id", 401],
-        ["GET", "other", 404],
-      ] as const) {
-        const labels = `method="${method}",route="${route}",status="${status}"`;
-        expect(text).toContain(`atlas_http_request_duration_seconds_count{${labels}} 1`);
-      }
-      expect(text).not.toContain(create.body.id);
-      expect(text).toContain('atlas_jobs{status="queued"} 0');
-      expect(text).toContain('atlas_jobs{status="canceled"} 1');
-    } finally {
-      await api.close();
+    const member = await api.member();
+    const create = await call(api, "POST", "/v1/jobs", member.headers, { jobType: "TEST" });
+    await call(api, "POST", `/v1/jobs/${create.body.id}/cancel`, member.headers);
+    await call(api, "POST", "/v1/jobs", member.headers, "{");
+    await call(api, "GET", `/v1/jobs/${create.body.id}`);
+    await call(api, "GET", `/nowhere/${create.body.id}`);
+    const response = await fetch(`${api.url}/metrics`);
+    const text = await response.text();
+    expect(response.headers.get("content-type")).toMatch(/^text\/plain; version=/);
+    for (const [method, route, status] of [
+      ["POST", "/v1/jobs", 200],
+      ["POST", "/v1/jobs/:id/cancel", 200],
+      ["POST", "/v1/jobs", 400],
+      ["GET", "/v1/jobs/:id", 401],
+      ["GET", "other", 404],
+    ] as const) {
+      const labels = `method="${method}",route="${route}",status="${status}"`;
+      expect(text).toContain(`atlas_http_request_duration_seconds_count{${labels}} 1`);
     }
+    expect(text).not.toContain(create.body.id);
+    expect(text).toContain('atlas_jobs{status="queued"} 0');
+    expect(text).toContain('atlas_jobs{status="canceled"} 1');
   });
 
   it("read the worker and the feed at each scrape", async () => {

@@ -1,17 +1,12 @@
 import { pino } from "pino";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { ask, send } from "../support/graphql.js";
 
 type Line = Record<string, unknown>;
 const lines: Line[] = [];
-let api: TestApi;
-let member: TestMember;
-beforeAll(async () => {
-  const log = pino({ level: "error" }, { write: (line) => void lines.push(JSON.parse(line) as Line) });
-  api = await startApi({}, undefined, log);
-  member = await api.member();
-});
-afterAll(() => api.close());
+const log = pino({ level: "error" }, { write: (line) => void lines.push(JSON.parse(line) as Line) });
+const api = useApi({}, { log });
+const member = useMember(api);
 beforeEach(() => lines.splice(0));
 
 const audit = () => lines.filter((line) => line["audit"] === true);

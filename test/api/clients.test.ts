@@ -9,7 +9,7 @@ import { OperationTypeNode, parse } from "graphql";
 import { GraphQLClient } from "graphql-request";
 import { createClient } from "graphql-ws";
 import { cacheExchange, Client, fetchExchange, subscriptionExchange } from "@urql/core";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { openDatabaseProxy } from "../support/database-proxy.js";
 import { ask, send } from "../support/graphql.js";
 import { until } from "../support/until.js";
@@ -23,16 +23,13 @@ interface Created {
   createJob: { job: { id: string; status: string }; eventCursor: string };
 }
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 /** What a user of any client must name, and nothing else. */
 let headers: { authorization: string; "x-tenant-id": string };
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   headers = { authorization: `Bearer ${member.token}`, "x-tenant-id": member.tenantId };
 });
-afterAll(() => api.close());
 
 describe("clients", () => {
   it("serves Apollo Client: query and mutation over HTTP, subscription over graphql-ws", async () => {

@@ -1,8 +1,8 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { send } from "../support/graphql.js";
 import { until } from "../support/until.js";
-import { createRig, type Rig } from "../worker/rig.js";
+import { useRig } from "../worker/rig.js";
 
 /** What PostgreSQL says when it cannot do something now that it may do later. */
 const PASSING = [
@@ -32,13 +32,8 @@ async function refuse(sqlstate: string, when: string, superuserUrl: string, firs
 }
 
 describe("a request that the database cannot serve now", () => {
-  let api: TestApi;
-  let member: TestMember;
-  beforeAll(async () => {
-    api = await startApi();
-    member = await api.member();
-  });
-  afterAll(() => api.close());
+  const api = useApi();
+  const member = useMember(api);
 
   it.each(PASSING)("is answered with 503 and when to try again: %s, %s", async (sqlstate) => {
     await refuse(sqlstate, "new.job_type = 'REFUSED'", api.own.superuserUrl);
@@ -66,12 +61,10 @@ describe("a request that the database cannot serve now", () => {
 });
 
 describe("a worker whose database cannot take an attempt's end now", () => {
-  let rig: Rig;
+  const rig = useRig();
   beforeAll(async () => {
-    rig = await createRig();
     await asSuperuser("create sequence refusals; grant all on sequence refusals to public", rig.superuserUrl);
   });
-  afterAll(() => rig.close());
 
   it.each([["25006"], ["53100"], ["55P03"], ["57P01"]])("keeps it, and writes it once it can: %s", async (sqlstate) => {
     await refuse(sqlstate, "new.status = 'completed'", rig.superuserUrl, "perform nextval('refusals');");

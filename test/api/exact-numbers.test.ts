@@ -6,10 +6,11 @@ import { WebSocket } from "ws";
 import { type AtlasClient, createAtlasClient, type JobStatusChange } from "../../src/client/index.js";
 import { createEngineRun } from "../../src/handlers/engine-run.handler.js";
 import type { Handler, JsonObject } from "../../src/handlers/handler.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { until } from "../support/until.js";
-import { createRig, type Rig } from "../worker/rig.js";
+import { atEnd } from "../support/use.js";
+import { useRig } from "../worker/rig.js";
 
 /** What handlers were given, by job. */
 const handled = new Map<string, JsonObject>();
@@ -27,9 +28,9 @@ const fromJson = (text: string): unknown =>
     typeof inner === "number" && /^-?\d+$/.test(source) && !Number.isSafeInteger(inner) ? BigInt(source) : inner,
   );
 
-let rig: Rig;
-let api: TestApi;
-let member: TestMember;
+const rig = useRig();
+const api = useApi({}, { on: rig });
+const member = useMember(api);
 let client: AtlasClient;
 let changes: AsyncIterableIterator<JobStatusChange>;
 const seen: JobStatusChange[] = [];
@@ -38,8 +39,6 @@ const frames: string[] = [];
 let socket: WebSocket;
 
 beforeAll(async () => {
-  rig = await createRig();
-  api = await startApi({}, rig);
   const handlers: Record<string, Handler> = {
     ECHO: async (input, context) => {
       handled.set(context.jobId, input);
@@ -58,25 +57,20 @@ beforeAll(async () => {
     ENGINE_RUN: createEngineRun(() => true),
   };
   rig.work(handlers, { hints: api.hints });
-  member = await api.member();
   client = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: member.token });
   changes = client.watch();
+  atEnd(() => changes.return?.());
   void (async () => {
     for await (const change of changes) seen.push(change);
   })();
   socket = new WebSocket(api.wsUrl, "graphql-transport-ws");
   socket.on("message", (message: Buffer) => frames.push(message.toString()));
+  atEnd(() => socket.close());
   await once(socket, "open");
   socket.send(JSON.stringify({ type: "connection_init", payload: member.headers }));
   await until(() => frames.length > 0);
   const query = "subscription { jobStatusChanged { jobId status job { input output } } }";
   socket.send(JSON.stringify({ type: "subscribe", id: "all", payload: { query } }));
-});
-afterAll(async () => {
-  await changes.return?.();
-  socket.close();
-  await api.close();
-  await rig.close();
 });
 
 async function sent(path: string, body?: string): Promise<{ status: number; text: string }> {

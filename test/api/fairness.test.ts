@@ -1,18 +1,16 @@
 import { once } from "node:events";
 import http, { type IncomingMessage } from "node:http";
 import pg from "pg";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, type TestMember } from "../support/api.js";
 import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
 
-let api: TestApi;
+const api = useApi({ databasePoolSize: 4 });
 let busy: TestMember;
 let other: TestMember;
 beforeAll(async () => {
-  api = await startApi({ databasePoolSize: 4 });
   [busy, other] = [await api.member(), await api.member()];
 });
-afterAll(() => api.close());
 
 const QUERIES = [
   ["REST", "/v1/jobs/list", undefined],

@@ -3,21 +3,18 @@ import { claim } from "../../src/queue/claim.js";
 import { complete } from "../../src/queue/complete.js";
 import { fail } from "../../src/queue/fail.js";
 import { release } from "../../src/queue/release.js";
-import { headersFor, startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
+import { headersFor, useApi, useMember, type TestMember, tokenOf } from "../support/api.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 let other: TestMember;
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   other = await api.member();
 });
-afterAll(() => api.close());
 
 interface Connection {
   edges: { cursor: string; node: Record<string, unknown> }[];

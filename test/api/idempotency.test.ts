@@ -1,22 +1,16 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { startApi, useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.close());
-beforeEach(async () => {
-  member = await api.member({ seat: "free_beta" });
-});
+const api = useApi();
+const member = useMember(api, { per: "test", seat: "free_beta" });
 
 async function post(
   key: string,
   body: Record<string, unknown>,
+  by = member,
 ): Promise<{ status: number; id?: string; error?: string }> {
-  const headers = { ...member.headers, "idempotency-key": key };
+  const headers = { ...by.headers, "idempotency-key": key };
   const response = await fetch(`${api.url}/v1/jobs`, { method: "POST", headers, body: JSON.stringify(body) });
   return { ...((await response.json()) as { id?: string; error?: string }), status: response.status };
 }
@@ -119,7 +113,6 @@ describe("an idempotency key", () => {
       api.own.superuserUrl,
     );
     expect(await create()).toMatchObject({ id, status: "succeeded" });
-    await legacy.close();
   });
 
   it("returns the job also once the day is used up, and wherever the job has got to", async () => {
@@ -132,8 +125,8 @@ describe("an idempotency key", () => {
 
   it("is the tenant's own", async () => {
     const { id } = await post("mine", { jobType: "A" });
-    member = await api.member();
-    expect((await post("mine", { jobType: "B" })).id).not.toBe(id);
+    const stranger = await api.member();
+    expect((await post("mine", { jobType: "B" }, stranger)).id).not.toBe(id);
   });
 
   it("works for each of createJobs, and is given once", async () => {

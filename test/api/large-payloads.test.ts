@@ -1,4 +1,4 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { ask } from "../support/graphql.js";
 
@@ -6,18 +6,15 @@ import { ask } from "../support/graphql.js";
 const JOBS = 40;
 const MIB = 2 ** 20;
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   await asSuperuser(
     `insert into jobs (tenant_id, job_type, input)
      select '${member.tenantId}', 'T' || n, jsonb_build_object('text', repeat('x', 240000)) from generate_series(1, ${JOBS}) n`,
     api.own.superuserUrl,
   );
 });
-afterAll(() => api.close());
 
 interface Page {
   nodes: { id: string; jobType: string; input?: { text: string } }[];

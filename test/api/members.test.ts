@@ -1,14 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
 
-let api: TestApi;
-let owner: TestMember;
+const api = useApi();
+const owner = useMember(api, { role: "owner", seat: "pro" });
 const colleagues = Array.from({ length: 5 }, () => randomUUID()).toSorted((a, b) => (a < b ? -1 : 1));
 beforeAll(async () => {
-  api = await startApi();
-  owner = await api.member({ role: "owner", seat: "pro" });
   await api.member({ role: "owner" });
   for (const userId of colleagues) {
     await asSuperuser(
@@ -20,7 +18,6 @@ beforeAll(async () => {
     );
   }
 });
-afterAll(() => api.close());
 
 interface Page {
   nodes: { userId: string; role: string; seatType: string; dailyJobs: { limit: number; used: number; remaining: number } }[];

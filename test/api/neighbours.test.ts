@@ -1,19 +1,14 @@
 import { once } from "node:events";
 import pg from "pg";
 import { WebSocket } from "ws";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
-import { asSuperuser, createTenant, createTestDatabase, type TestDatabase } from "../support/database.js";
+import { useApi, useMember } from "../support/api.js";
+import { asSuperuser, createTenant, useDatabase } from "../support/database.js";
 import { send } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { TenantLoader } from "../../src/services/tenant-loader.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeEach(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-afterEach(() => api.close());
+const api = useApi({}, { per: "test" });
+const member = useMember(api, { per: "test" });
 
 const LOCK = 42;
 
@@ -71,11 +66,7 @@ it("a stream that reads no payload gets on while twenty others of its tenant can
 });
 
 describe("what is asked for together", () => {
-  let own: TestDatabase;
-  beforeEach(async () => {
-    own = await createTestDatabase();
-  });
-  afterEach(() => own.drop());
+  const own = useDatabase({ per: "test" });
 
   it("is read once, however many ask for it", async () => {
     const { tenantId } = await createTenant(own.database);

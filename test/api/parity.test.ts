@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { startApi, headersFor, type TestApi, type TestMember, tokenOf } from "../support/api.js";
-import { asSuperuser } from "../support/database.js";
+import { startApi, useApi, useMember, headersFor, type TestApi, tokenOf } from "../support/api.js";
+import { asSuperuser, useDatabase } from "../support/database.js";
 import { send } from "../support/graphql.js";
 
 /** An operation on both surfaces; `id` is the job that it is about. */
@@ -70,20 +70,11 @@ const OPERATIONS: Operation[] = [
   },
 ];
 
-let api: TestApi;
-let limited: TestApi;
-let owner: TestMember;
-let stranger: TestMember;
-beforeAll(async () => {
-  api = await startApi();
-  limited = await startApi({ createLimitPerMinute: 1 }, api.own);
-  owner = await api.member();
-  stranger = await api.member();
-});
-afterAll(async () => {
-  await limited.close();
-  await api.close();
-});
+const own = useDatabase();
+const api = useApi({}, { on: own });
+const limited = useApi({ createLimitPerMinute: 1 }, { on: own });
+const owner = useMember(api);
+const stranger = useMember(api);
 
 async function jobIn(status: Operation["job"], member = owner): Promise<string> {
   if (status === null) return randomUUID();
@@ -240,7 +231,7 @@ describe("creates over REST and GraphQL", () => {
   });
 
   it("count ten for ten aliased createJob fields, and createJobs of many as one of the minute and many of the day", async () => {
-    const ten = await startApi({ createLimitPerMinute: 12 }, api.own);
+    const ten = await startApi({ createLimitPerMinute: 12 }, own);
     const member = await api.member({ seat: "starter" });
     const aliased = Array.from({ length: 10 }, (_, n) => `a${n}: createJob(input: {jobType: "A"}) { job { id } }`).join(
       " ",
@@ -255,7 +246,6 @@ describe("creates over REST and GraphQL", () => {
     expect(tooMany.errors?.[0]?.extensions["code"]).toBe("DAILY_JOB_LIMIT_EXCEEDED");
     const { data } = await send(ten, `{ viewer { dailyJobs { used } } jobs { totalCount } }`, {}, member.headers);
     expect(data).toEqual({ viewer: { dailyJobs: { used: 30 } }, jobs: { totalCount: 30 } });
-    await ten.close();
   });
 
   it("lets a viewer read, and change nothing", async () => {

@@ -4,8 +4,9 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { ask, send } from "../support/graphql.js";
+import { atEnd } from "../support/use.js";
 
 /** What a Relay front end has: each fragment can be fetched anew, by itself, with other arguments. */
 const SOURCE = `
@@ -37,16 +38,15 @@ const require = createRequire(import.meta.url);
 /** Where its binary is; the package has no types. */
 const relayCompiler = require("relay-compiler") as string;
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 let folder: string;
 /** The operations that Relay sends, by name. */
 const texts: Record<string, string> = {};
 
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   folder = await mkdtemp(join(tmpdir(), "atlas-relay-"));
+  atEnd(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, "src", "__generated__"), { recursive: true });
   await cp("schema.graphql", join(folder, "schema.graphql"));
   await writeFile(join(folder, "src", "source.js"), SOURCE);
@@ -57,10 +57,6 @@ beforeAll(async () => {
     const made = await readFile(join(folder, "src", "__generated__", `${name}.graphql.js`), "utf8");
     texts[name] = JSON.parse(/"text": (".*")/.exec(made)?.[1] ?? "null") as string;
   }
-});
-afterAll(async () => {
-  await api.close();
-  await rm(folder, { recursive: true });
 });
 
 interface Events {

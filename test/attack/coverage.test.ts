@@ -16,7 +16,6 @@ describe("the verdicts", () => {
   it("are on every route of the running app, and on nothing else", async () => {
     const api = await startApi();
     const routes = routesOf(await appOf(api));
-    await api.close();
     expect(routes).toEqual(Object.keys(ROUTES).toSorted());
   });
 

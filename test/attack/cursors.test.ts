@@ -5,7 +5,7 @@ import { EVENT_PLACE } from "../../src/services/event-place.js";
 import { JOB_EVENT_PLACE } from "../../src/services/job-history.js";
 import { JOB_PLACE } from "../../src/services/read-jobs.js";
 import { MEMBER_PLACE } from "../../src/services/member-service.js";
-import { startApi, type TestApi } from "../support/api.js";
+import { useApi } from "../support/api.js";
 import { ask, send } from "../support/graphql.js";
 import { exchange } from "./exchange.js";
 import type { World } from "./rows.js";
@@ -26,15 +26,13 @@ const PLACES: Record<Kind, string> = {
 };
 const KINDS = Object.keys(PLACES) as Kind[];
 
-let api: TestApi;
+const api = useApi();
 let world: World;
 let cursors: Cursors;
 beforeAll(async () => {
-  api = await startApi();
   world = await createWorld(api);
   cursors = new Cursors(await readCursorKey(api.database));
 });
-afterAll(() => api.close());
 
 /** Gives a cursor to the place for a kind. @returns the error's code; undefined when it is taken. */
 async function give(kind: Kind, cursor: string, { member, jobs }: Tenancy = world.attacker): Promise<unknown> {

@@ -1,6 +1,6 @@
 import { ERRORS } from "../../src/errors.js";
 import { createSchema } from "../../src/graphql/api/schema.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, type TestMember } from "../support/api.js";
 import { attackPoints, documentFor, type Fill, leavesOf, reached, rootFields } from "./documents.js";
 import { type Exchange, exchange, leaks } from "./exchange.js";
 import { createJudge, type Judge, verdictOn } from "./judge.js";
@@ -13,17 +13,15 @@ const schema = await createSchema();
 const QUERIES = rootFields(schema, "query");
 const ROOTS = [...QUERIES, ...rootFields(schema, "mutation")];
 
-let api: TestApi;
+const api = useApi();
 let world: World;
 let judge: Judge;
 let before: Record<string, unknown>;
 beforeAll(async () => {
-  api = await startApi();
   world = await createWorld(api);
   judge = await createJudge(api, schema, world.attacker);
   before = await rowsOf(api, world.victim);
 });
-afterAll(() => api.close());
 
 /** Asks a root field for everything. */
 async function ask(

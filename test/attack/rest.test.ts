@@ -1,5 +1,5 @@
 import { ERRORS } from "../../src/errors.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, type TestMember } from "../support/api.js";
 import { type Exchange, exchange, leaks } from "./exchange.js";
 import type { Request } from "./routes.js";
 import { headersOf, ROWS, type World } from "./rows.js";
@@ -7,15 +7,13 @@ import { freshJob, rowsOf, STATES } from "./tenancy.js";
 import { ROUTES } from "./verdicts.js";
 import { createWorld } from "./world.js";
 
-let api: TestApi;
+const api = useApi();
 let world: World;
 let before: Record<string, unknown>;
 beforeAll(async () => {
-  api = await startApi();
   world = await createWorld(api);
   before = await rowsOf(api, world.victim);
 });
-afterAll(() => api.close());
 
 const credentials = ({ token, tenantId }: TestMember) => ({
   authorization: `Bearer ${token}`,

@@ -1,14 +1,15 @@
 import { createSchema } from "../../src/graphql/api/schema.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, type TestMember } from "../support/api.js";
 import { readEventStream } from "../support/event-stream.js";
 import { ask } from "../support/graphql.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 import { within } from "../support/within.js";
 import { attackPoints, documentFor, reached, rootFields } from "./documents.js";
 import { leaks } from "./exchange.js";
 import { createJudge, type Judge, verdictOn } from "./judge.js";
 import { parametersOf, ROWS, type World } from "./rows.js";
-import { type AttackSocket, openSocket } from "./socket.js";
+import { openSocket } from "./socket.js";
 import { freshJob, type Tenancy } from "./tenancy.js";
 import { INPUTS } from "./verdicts.js";
 import { createWorld, fillFor } from "./world.js";
@@ -18,19 +19,14 @@ const ROOTS = rootFields(schema, "subscription");
 /** How many changes `happen` makes in each tenant. */
 const CHANGES = 10;
 
-let api: TestApi;
+const api = useApi();
 let world: World;
 let judge: Judge;
-let sockets: AttackSocket[] = [];
 beforeAll(async () => {
-  api = await startApi();
   world = await createWorld(api);
   judge = await createJudge(api, schema, world.attacker);
 });
-afterAll(() => api.close());
 afterEach(async () => {
-  for (const socket of sockets) socket.close();
-  sockets = [];
   await until(() => api.tail.size === 0);
 });
 
@@ -66,7 +62,7 @@ async function watch(
     return fill(coordinate, required) ?? (isPlace ? eventCursor : undefined);
   });
   const socket = await openSocket(api.wsUrl, credentials(member));
-  sockets.push(socket);
+  atEnd(() => socket.close());
   socket.subscribe(operation);
   await happen();
   await until(() => socket.results.length >= results, { what: `${results} results` });
@@ -109,7 +105,7 @@ describe.each(ROOTS)("%s", (root) => {
 
   it.each(ROWS)("is not to be had: $row", async (row) => {
     const socket = await openSocket(api.wsUrl, parametersOf(row, world));
-    sockets.push(socket);
+    atEnd(() => socket.close());
     socket.subscribe(documentFor(schema, root, fillFor(world[row.names], world[row.names].jobs)));
     await happen();
     expect(await within(15_000, socket.closed, "the close")).toBe(row.closes);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { createSchema } from "../../src/graphql/api/schema.js";
-import { startApi, type TestApi } from "../support/api.js";
+import { useApi } from "../support/api.js";
 import { attackPoints, documentFor, rootFields } from "./documents.js";
 import { exchange } from "./exchange.js";
 import type { Request } from "./routes.js";
@@ -11,13 +11,11 @@ import { createWorld, fillFor } from "./world.js";
 
 const schema = await createSchema();
 
-let api: TestApi;
+const api = useApi();
 let world: World;
 beforeAll(async () => {
-  api = await startApi();
   world = await createWorld(api);
 });
-afterAll(() => api.close());
 
 /** What the service does by itself now and then, whoever asks: no part of an answer. */
 const OWN_WORK = /\/\* (feed\.lag|feed\.holders|hints\.)/;

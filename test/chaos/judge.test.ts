@@ -1,8 +1,9 @@
 import { Cursors } from "../../dist/services/cursors.js";
 import { readCursorKey } from "../../src/database/installation.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 import { type Command, command, type CommandKind } from "./commands.js";
 import { mayBeLost } from "./failover.js";
 import type { Finding } from "./finding.js";
@@ -12,21 +13,14 @@ import { judgeWatchers } from "./judge-watchers.js";
 import { readLog } from "./log.js";
 import { type ChaosWatcher, startWatcher } from "./watcher.js";
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi({}, { per: "test" });
+const member = useMember(api, { per: "test" });
 let commands: Command[];
 let watchers: ChaosWatcher[];
 
-beforeEach(async () => {
-  api = await startApi();
-  member = await api.member();
+beforeEach(() => {
   commands = [];
   watchers = [];
-});
-
-afterEach(async () => {
-  await Promise.all(watchers.map((watcher) => watcher.stop()));
-  await api.close();
 });
 
 const sql = (statement: string): Promise<unknown[]> => asSuperuser(statement, api.own.superuserUrl);
@@ -184,6 +178,7 @@ describe("the judge of watchers", () => {
     const { url } = api;
     const watcher = await startWatcher({ url, ...member, status: null, keepsRows: true, cursors });
     watchers.push(watcher);
+    atEnd(() => watcher.stop());
     return watcher;
   };
   const judgeAll = async (failovers: Parameters<typeof judgeWatchers>[2] = []): Promise<string[]> => {

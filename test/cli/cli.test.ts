@@ -4,18 +4,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import jwt from "jsonwebtoken";
-import { asSuperuser, createTestDatabase, type TestDatabase } from "../support/database.js";
 import { inheritedVariables } from "../support/inherited-variables.js";
+import { asSuperuser, useDatabase } from "../support/database.js";
+import { atEnd } from "../support/use.js";
 
-let own: TestDatabase;
+const own = useDatabase();
 let dataDir: string;
 beforeAll(async () => {
-  own = await createTestDatabase();
   dataDir = await mkdtemp(join(tmpdir(), "atlas-cli-"));
-});
-afterAll(async () => {
-  await own.drop();
-  await rm(dataDir, { recursive: true });
+  atEnd(() => rm(dataDir, { recursive: true }));
 });
 
 function cli(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {

@@ -3,19 +3,16 @@ import { randomUUID } from "node:crypto";
 import { cp, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
-import { createTestDatabase, type TestDatabase } from "../support/database.js";
+import { useDatabase } from "../support/database.js";
+import { atEnd } from "../support/use.js";
 
-let own: TestDatabase;
+const own = useDatabase();
 let folder: string;
 beforeAll(async () => {
-  own = await createTestDatabase();
   folder = await mkdtemp(join(tmpdir(), "atlas-production-"));
+  atEnd(() => rm(folder, { recursive: true }));
   for (const path of await imageFiles()) await cp(path, join(folder, path), { recursive: true });
   await linkProductionPackages();
-});
-afterAll(async () => {
-  await own.drop();
-  await rm(folder, { recursive: true });
 });
 
 /** What the image gets of ours, as its last stage copies it. */

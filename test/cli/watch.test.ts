@@ -19,7 +19,6 @@ it("watch tells a change's own status from the one that its job has by then", as
   }
   child.kill("SIGTERM");
   await once(child, "exit");
-  await api.close();
   const jobNow = expect.objectContaining({ id: created.body.id, status: "CANCELED" }) as object;
   const fields = ["cursor", "jobId", "version", "attempt", "occurredAt", "previousStatus", "status", "jobNow"];
   expect(lines).toEqual([

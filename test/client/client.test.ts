@@ -1,27 +1,18 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { createAtlasClient, type AtlasClient, type JobStatusChange, type WatchState } from "../../src/client/index.js";
-import { startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
-import { asSuperuser, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { startApi, useApi, useMember, tokenOf } from "../support/api.js";
+import { asSuperuser, useDatabase, SYSTEM } from "../support/database.js";
 import { openDatabaseProxy } from "../support/database-proxy.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
-let own: TestDatabase;
-let api: TestApi;
-let member: TestMember;
+const own = useDatabase({ per: "test" });
+const api = useApi({}, { on: own, per: "test" });
+const member = useMember(api, { per: "test" });
 let client: AtlasClient;
-const ending = new Set<() => unknown>();
-beforeEach(async () => {
-  own = await createTestDatabase();
-  api = await startApi({}, own);
-  member = await api.member();
+beforeEach(() => {
   client = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: member.token });
-});
-afterEach(async () => {
-  for (const end of ending) await end();
-  ending.clear();
-  await api.close();
-  await own.drop();
 });
 
 const insert = (count: number) =>
@@ -38,7 +29,7 @@ async function collect(from: AtlasClient, options: Parameters<AtlasClient["watch
   const states: WatchState[] = [];
   const seen: JobStatusChange[] = [];
   const changes = from.watch({ after, onState: (state) => states.push(state), ...options });
-  ending.add(() => changes.return?.());
+  atEnd(() => changes.return?.());
   const over = (async () => {
     for await (const change of changes) seen.push(change);
   })();
@@ -127,7 +118,7 @@ it.each(["localhost:8787", "ws://localhost", "http://", ""])("does not take %j f
 describe("watch", () => {
   it("sees what happens after it began, also without a cursor", async () => {
     const changes = client.watch({ filter: { status: ["QUEUED"] } });
-    ending.add(() => changes.return?.());
+    atEnd(() => changes.return?.());
     const first = changes.next();
     await until(() => api.tail.size === 1);
     const { job } = await client.enqueue({ jobType: "A" });
@@ -143,7 +134,7 @@ describe("watch", () => {
   it("answers calls of next that wait together, in order, and all of them at its end", async () => {
     const { eventCursor: after } = await client.list();
     const changes = client.watch({ after, filter: { status: ["QUEUED"] } });
-    ending.add(() => changes.return?.());
+    atEnd(() => changes.return?.());
     const waiting = Array.from({ length: 4 }, () => changes.next());
     const created = [await client.enqueue({ jobType: "A" }), await client.enqueue({ jobType: "B" })];
     const [first, second] = await Promise.all(waiting.slice(0, 2));
@@ -181,7 +172,7 @@ describe("watch", () => {
 
   it("gives the log's own sequence while its sockets are cut again and again", async () => {
     const proxy = await openDatabaseProxy(api.url);
-    ending.add(() => proxy.close());
+    atEnd(() => proxy.close());
     const cut = createAtlasClient({ url: proxy.url, tenantId: member.tenantId, token: member.token });
     const watched = await collect(cut);
     for (let round = 0; round < 5; round += 1) {
@@ -203,7 +194,7 @@ describe("watch", () => {
     await watched.count(10);
     await api.close();
     await insert(10);
-    api = await startApi({ port }, own);
+    await startApi({ port }, own);
     await watched.count(20);
     expect(named(watched.seen)).toEqual(await logged());
     expect(watched.states).toEqual(["live", "reconnecting", "resumed"]);
@@ -228,7 +219,7 @@ describe("watch", () => {
 
   it("goes on when there is no token to be had for a while, and says so when there never was one", async () => {
     const proxy = await openDatabaseProxy(api.url);
-    ending.add(() => proxy.close());
+    atEnd(() => proxy.close());
     let asked = 0;
     const token = () => {
       asked += 1;
@@ -261,7 +252,7 @@ describe("watch", () => {
   it("keeps a bounded number of changes for a consumer that pauses, who loses none", async () => {
     const { eventCursor: after } = await client.list({ first: 1 });
     const changes = client.watch({ after });
-    ending.add(() => changes.return?.());
+    atEnd(() => changes.return?.());
     await insert(1);
     const seen = [(await changes.next()).value as JobStatusChange];
     await insert(3500);
@@ -286,7 +277,7 @@ describe("watch", () => {
     const { eventCursor: after } = await client.list({ first: 1 });
     const id = randomUUID();
     const changes = client.watch({ after });
-    ending.add(() => changes.return?.());
+    atEnd(() => changes.return?.());
     await asSuperuser(
       `insert into jobs (tenant_id, id, job_type) values ('${member.tenantId}', '${id}', 'A')`,
       own.superuserUrl,

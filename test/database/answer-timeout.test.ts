@@ -1,30 +1,27 @@
 import { spawnSync } from "node:child_process";
 import { Database } from "../../src/database/database.js";
 import { openHints } from "../../src/database/hints.js";
-import { asSuperuser, createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
+import { asSuperuser, useDatabase, silent, SYSTEM } from "../support/database.js";
 import { type DatabaseProxy, openDatabaseProxy } from "../support/database-proxy.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
 const POOL_SIZE = 3;
 const ANSWER_TIMEOUT_MS = 300;
 
-let own: TestDatabase;
+const own = useDatabase({ per: "test" });
 let proxy: DatabaseProxy;
 let database: Database;
 beforeEach(async () => {
-  own = await createTestDatabase();
   proxy = await openDatabaseProxy(own.url);
+  atEnd(() => proxy.close());
   database = await Database.connect({
     url: proxy.url,
     poolSize: POOL_SIZE,
     log: silent,
     answerTimeoutMs: ANSWER_TIMEOUT_MS,
   });
-});
-afterEach(async () => {
-  await database.close();
-  await proxy.close();
-  await own.drop();
+  atEnd(() => database.close());
 });
 
 const run = (sql: string) => database.transaction(SYSTEM, (tx) => tx.query(sql));

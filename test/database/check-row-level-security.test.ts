@@ -1,17 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { checkRowLevelSecurity, TENANT_TABLES } from "../../src/database/check-row-level-security.js";
 import { asSuperuser } from "../support/database.js";
-import { createLoginDatabase, type LoginDatabase } from "../support/login.js";
+import { createLoginDatabase, useLoginDatabase } from "../support/login.js";
 import { startService } from "../support/service.js";
 
-let own: LoginDatabase;
-beforeAll(async () => {
-  own = await createLoginDatabase("createrole");
-});
-afterAll(async () => {
-  await own.drop();
-  await asSuperuser(["a", "b", "c", "d"].map((name) => `drop role if exists ${own.login}_${name};`).join(" "));
-});
+const own = useLoginDatabase();
 
 /** Writes names of the test's own roles in place of `api`, `feed`, `worker` and `login` in braces. */
 const named = (text: string): string =>
@@ -90,7 +83,6 @@ describe("the check of row-level security", () => {
     await expect(checkRowLevelSecurity(empty.database)).rejects.toThrow(
       `there is no table ${Object.keys(TENANT_TABLES).toSorted().join(", ")}: run the migrations`,
     );
-    await empty.drop();
   });
 
   it("says that a database which another login has migrated cannot be served", async () => {
@@ -100,7 +92,6 @@ describe("the check of row-level security", () => {
       `the role ${stranger.roles.api} does not exist: the database was migrated by another login, which is the one to use; or a dump was restored without the roles`,
     );
     await asSuperuser(`alter role ${stranger.login}_gone rename to ${stranger.roles.api}`);
-    await stranger.drop();
   });
 });
 

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { checkSchema } from "../../src/database/check-schema.js";
 import { migrate } from "../../src/database/migrate.js";
-import { asSuperuser, createTestDatabase, type TestDatabase } from "../support/database.js";
+import { asSuperuser, useDatabase } from "../support/database.js";
 import { createLoginDatabase } from "../support/login.js";
 import { startService } from "../support/service.js";
 
@@ -9,11 +9,7 @@ const LATER = "insert into migrations (name) values ('9001-later')";
 const REFUSAL =
   /^Cannot start; the database is newer than this version of Atlas Jobs: it has 9001-later and serves code that knows migration 9001, this code knows them up to \d{4}-[a-z-]+\. Start the version that migrated it\.$/;
 
-let own: TestDatabase;
-beforeEach(async () => {
-  own = await createTestDatabase();
-});
-afterEach(() => own.drop());
+const own = useDatabase({ per: "test" });
 
 const change = (sql: string) => asSuperuser(sql, own.superuserUrl);
 const cli = (...args: string[]) => {
@@ -69,6 +65,5 @@ describe("the check of the schema", () => {
     const lacking = await checkSchema(empty.database);
     expect(await migrate(empty.database)).toEqual(lacking);
     expect(lacking[0]).toBe("0001-initial");
-    await empty.drop();
   });
 });

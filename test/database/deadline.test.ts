@@ -1,12 +1,10 @@
-import { createTenant, createTestDatabase, type TestDatabase } from "../support/database.js";
+import { createTenant, useDatabase } from "../support/database.js";
 
-let own: TestDatabase;
+const own = useDatabase();
 let tenantId: string;
 beforeAll(async () => {
-  own = await createTestDatabase();
   ({ tenantId } = await createTenant(own.database));
 });
-afterAll(() => own.drop());
 
 const act = (deadlineAt: number | undefined, sql: string) =>
   own.database.transaction(

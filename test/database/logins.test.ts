@@ -1,9 +1,9 @@
 import pg from "pg";
 import { TENANT_TABLES } from "../../src/database/check-row-level-security.js";
 import type { Session } from "../../src/database/database.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, type TestMember } from "../support/api.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
-import { createLoginDatabase, type LoginDatabase } from "../support/login.js";
+import { useLoginDatabase } from "../support/login.js";
 import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
 
@@ -16,24 +16,18 @@ describe.each([
   { kind: "a BYPASSRLS", attributes: "createrole bypassrls", inherits: false, shows: "everything" },
   { kind: "a superuser's", attributes: "superuser", inherits: false, shows: "everything" },
 ])("on $kind login", ({ attributes, inherits, shows }) => {
-  let own: LoginDatabase;
-  let api: TestApi;
+  const own = useLoginDatabase(attributes);
+  const api = useApi({}, { on: own });
   let mine: TestMember;
   let theirs: TestMember;
   let theirJob: string;
   beforeAll(async () => {
-    own = await createLoginDatabase(attributes);
     if (inherits) {
       await asSuperuser(`grant ${Object.values(own.roles).join(", ")} to ${own.login} with inherit true`);
     }
-    api = await startApi({}, own);
     [mine, theirs] = await Promise.all([api.member(), api.member()]);
     await create(mine, "MINE");
     theirJob = await create(theirs, "THEIRS");
-  });
-  afterAll(async () => {
-    await api.close();
-    await own.drop();
   });
 
   async function create({ headers }: TestMember, jobType: string): Promise<string> {

@@ -4,21 +4,10 @@ import { entities } from "../../src/database/entities/entities.js";
 import { readCursorKey } from "../../src/database/installation.js";
 import { migrate } from "../../src/database/migrate.js";
 import { JOB_STATUSES, MEMBER_ROLES, SEATS } from "../../src/words.js";
-import {
-  asSuperuser,
-  createTenant,
-  createTestDatabase,
-  silent,
-  SYSTEM,
-  type TestDatabase,
-} from "../support/database.js";
+import { asSuperuser, createTenant, useDatabase, silent, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
 
-let own: TestDatabase;
-beforeAll(async () => {
-  own = await createTestDatabase();
-});
-afterAll(() => own.drop());
+const own = useDatabase();
 
 interface Column {
   table: string;

@@ -4,13 +4,12 @@ import type { Session, Transaction } from "../../src/database/database.js";
 import { readEvents } from "../../src/feed/read-events.js";
 import { claim } from "../../src/queue/claim.js";
 import { makeDue } from "../../src/queue/make-due.js";
-import { asSuperuser, createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { asSuperuser, createTenant, createTestDatabase, useDatabase, SYSTEM } from "../support/database.js";
 
-let own: TestDatabase;
+const own = useDatabase();
 let tenantId: string;
 let small: string;
 beforeAll(async () => {
-  own = await createTestDatabase();
   ({ tenantId } = await createTenant(own.database));
   ({ tenantId: small } = await createTenant(own.database));
   await asSuperuser(
@@ -21,7 +20,6 @@ beforeAll(async () => {
     own.superuserUrl,
   );
 });
-afterAll(() => own.drop());
 
 /** How PostgreSQL would run the statement that `work` sends, under row-level security. */
 async function planOf(session: Session, work: (tx: Transaction) => Promise<unknown>): Promise<string> {
@@ -98,6 +96,5 @@ describe("under row-level security, with many rows", () => {
     );
     expect(rows).toEqual(["installation", "job_events"].map((relname) => ({ relname, seq_scan: "0" })));
     await client.end();
-    await fresh.drop();
   });
 });

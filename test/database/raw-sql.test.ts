@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { CreateLimit } from "../../src/services/create-limit.js";
 import { asSuperuser, createTenant, SYSTEM } from "../support/database.js";
-import { createLoginDatabase, type LoginDatabase } from "../support/login.js";
+import { useLoginDatabase } from "../support/login.js";
 
 /** In every text of the other tenant's rows. */
 const SECRET = "THEIR_SECRET";
@@ -11,12 +11,11 @@ const SECRET = "THEIR_SECRET";
 const DENIED = { code: "42501" };
 const HELD = { code: "42501", message: expect.stringContaining("row-level security") as string };
 
-let own: LoginDatabase;
+const own = useLoginDatabase();
 let mine: { tenantId: string; userId: string };
 let theirs: { tenantId: string; userId: string };
 let largeObject: string;
 beforeAll(async () => {
-  own = await createLoginDatabase("createrole");
   [mine, theirs] = await Promise.all([createTenant(own.database), createTenant(own.database)]);
   const limit = new CreateLimit(own.database, 30);
   for (const [{ tenantId, userId }, text] of [
@@ -37,7 +36,6 @@ beforeAll(async () => {
   const [made] = await asSuperuser(`select lo_from_bytea(0, '${SECRET}')::text as oid`, own.superuserUrl);
   largeObject = (made as { oid: string }).oid;
 });
-afterAll(() => own.drop());
 
 type Begin = Partial<{ role: string; tenantId: string }>;
 

@@ -8,26 +8,23 @@ import { readInstance } from "../../dist/database/embedded/instance.js";
 import { Database } from "../../src/database/database.js";
 import { migrate } from "../../src/database/migrate.js";
 import { startApi } from "../support/api.js";
-import { createTestDatabase, silent, SYSTEM, type TestDatabase } from "../support/database.js";
+import { useDatabase, silent, SYSTEM } from "../support/database.js";
 import { ask } from "../support/graphql.js";
+import { atEnd } from "../support/use.js";
 import { watch } from "../support/watch.js";
 
 /** Parents before children. */
 const TABLES = ["tenants", "tenant_members", "jobs", "job_events", "job_counts", "daily_usage", "installation"];
 
-let own: TestDatabase;
+const own = useDatabase();
 let dataDir: string;
 let other: EmbeddedDatabase;
 beforeAll(async () => {
-  own = await createTestDatabase();
   dataDir = await mkdtemp(join(tmpdir(), "atlas-restore-"));
+  atEnd(() => rm(dataDir, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 }));
   await chmod(dataDir, 0o755);
   other = await openEmbeddedDatabase(dataDir, silent);
-});
-afterAll(async () => {
-  await own.drop();
-  await other.close();
-  await rm(dataDir, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
+  atEnd(() => other.close());
 });
 
 /** Moves every row as a dump does that is restored: with triggers off, and the sequences where they stood. */

@@ -3,16 +3,15 @@ import pg from "pg";
 import { TENANT_TABLES } from "../../src/database/check-row-level-security.js";
 import type { Session } from "../../src/database/database.js";
 import { asSuperuser, createTenant, SYSTEM } from "../support/database.js";
-import { createLoginDatabase, type LoginDatabase } from "../support/login.js";
+import { useLoginDatabase } from "../support/login.js";
 
 const TABLES = Object.keys(TENANT_TABLES);
 
 // A login of its own migrates it from the source, so that a fault planted there is seen.
-let own: LoginDatabase;
+const own = useLoginDatabase();
 let mine: Session & { role: "api" };
 let others: string;
 beforeAll(async () => {
-  own = await createLoginDatabase("createrole");
   const tenants = [await createTenant(own.database), await createTenant(own.database)] as const;
   mine = { role: "api", tenantId: tenants[0].tenantId, actor: "user:me" };
   others = tenants[1].tenantId;
@@ -26,7 +25,6 @@ beforeAll(async () => {
     });
   }
 });
-afterAll(() => own.drop());
 
 const countIn = async (session: Session, table: string): Promise<number> =>
   (await own.database.transaction(session, (tx) => tx.query(`select 1 from ${table}`))).length;

@@ -8,27 +8,25 @@ import { Tail } from "../../src/feed/tail.js";
 import { type Cluster, createCluster } from "../support/cluster.js";
 import { asSuperuser, createTenant, silent, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
 let cluster: Cluster;
 let database: Database;
-let tail: Tail;
 beforeAll(async () => {
   cluster = await createCluster();
+  atEnd(() => cluster.remove());
   // What is not flushed by a commit stays in memory, so that a crash forgets it.
   await asSuperuser("alter system set wal_writer_delay = '10s'", cluster.superuserUrl);
   await cluster.restart("fast");
   database = await Database.connect({ url: cluster.url, poolSize: 5, log: silent });
+  atEnd(() => database.close());
   await migrate(database);
-});
-afterAll(async () => {
-  await tail.close();
-  await database.close();
-  await cluster.remove();
 });
 
 it("loses no event to transaction ids that a crash of PostgreSQL gives anew", async () => {
   const { tenantId } = await createTenant(database);
-  tail = new Tail(database, openHints(null, silent), silent);
+  const tail = new Tail(database, openHints(null, silent), silent);
+  atEnd(() => tail.close());
   const feed = new Feed(database, tail);
   const create = (id: string) =>
     database.transaction(SYSTEM, (tx) =>

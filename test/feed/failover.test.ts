@@ -11,6 +11,7 @@ import { asSuperuser, silent, SYSTEM } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
 import type { Standby } from "../support/standby.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 import { watch } from "../support/watch.js";
 
 const LIST = "{ jobs { totalCount eventCursor } }";
@@ -24,16 +25,13 @@ let member: TestMember;
 let standby: Standby;
 beforeEach(async () => {
   cluster = await createCluster();
+  atEnd(() => cluster.remove());
   database = await Database.connect({ url: cluster.url, poolSize: 5, log: silent });
+  atEnd(() => database.close());
   await migrate(database);
-  api = await startApi({}, { ...cluster, database, drop: () => Promise.resolve() });
+  api = await startApi({}, { ...cluster, database });
   member = await api.member();
   standby = await cluster.addStandby();
-});
-afterEach(async () => {
-  await api.close();
-  await database.close();
-  await cluster.remove();
 });
 
 const listCursor = async (): Promise<string> => (await ask<{ eventCursor: string }>(api, member, LIST)).eventCursor;
@@ -205,7 +203,7 @@ describe("a failover to a replica that has lost the last changes", () => {
     await expect(asSuperuser(insert, cluster.superuserUrl)).rejects.toMatchObject({ code: "57P03" });
     await until(() => create(1).catch(() => null), { boundMs: 30_000 });
     await asSuperuser(insert, cluster.superuserUrl);
-    api = await startApi({}, { ...cluster, database, drop: () => Promise.resolve() });
+    api = await startApi({}, { ...cluster, database });
   });
 });
 

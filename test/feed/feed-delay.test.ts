@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import pg from "pg";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
-import { createTestDatabase, type TestDatabase } from "../support/database.js";
+import { useApi, useMember } from "../support/api.js";
+import { useDatabase } from "../support/database.js";
 import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
 
@@ -13,18 +13,10 @@ interface Line {
 }
 
 const lines: Line[] = [];
-let api: TestApi;
-let member: TestMember;
-let elsewhere: TestDatabase;
-beforeAll(async () => {
-  const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line) as Line) });
-  [api, elsewhere] = await Promise.all([startApi({}, undefined, log), createTestDatabase()]);
-  member = await api.member();
-});
-afterAll(async () => {
-  await api.close();
-  await elsewhere.drop();
-});
+const log = pino({ level: "info" }, { write: (line: string) => void lines.push(JSON.parse(line) as Line) });
+const api = useApi({}, { log });
+const member = useMember(api);
+const elsewhere = useDatabase();
 
 async function gauge(name: string): Promise<number> {
   const text = await (await fetch(`${api.url}/metrics`)).text();

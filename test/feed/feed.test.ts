@@ -5,31 +5,21 @@ import { comparePositions, startOf } from "../../src/feed/position.js";
 import { Tail } from "../../src/feed/tail.js";
 import type { JobEvent } from "../../src/queue/job-event.js";
 import { prune } from "../../src/queue/prune.js";
-import {
-  asSuperuser,
-  createTenant,
-  createTestDatabase,
-  silent,
-  SYSTEM,
-  type TestDatabase,
-} from "../support/database.js";
+import { asSuperuser, createTenant, useDatabase, silent, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
-let own: TestDatabase;
+const own = useDatabase({ per: "test" });
 let tenantId: string;
 let other: string;
 let tail: Tail;
 let feed: Feed;
 beforeEach(async () => {
-  own = await createTestDatabase();
   ({ tenantId } = await createTenant(own.database));
   ({ tenantId: other } = await createTenant(own.database));
   tail = new Tail(own.database, openHints(null, silent), silent);
+  atEnd(() => tail.close());
   feed = new Feed(own.database, tail);
-});
-afterEach(async () => {
-  await tail.close();
-  await own.drop();
 });
 
 const all = () => true;

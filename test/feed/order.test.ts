@@ -3,25 +3,20 @@ import pg from "pg";
 import type { Position } from "../../src/feed/position.js";
 import { readEvents } from "../../src/feed/read-events.js";
 import type { JobEvent } from "../../src/queue/job-event.js";
-import { createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { createTenant, useDatabase, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
-let own: TestDatabase;
+const own = useDatabase({ per: "test" });
 let tenantId: string;
-const connections: pg.Client[] = [];
 beforeEach(async () => {
-  own = await createTestDatabase();
   ({ tenantId } = await createTenant(own.database));
-});
-afterEach(async () => {
-  await Promise.all(connections.splice(0).map((connection) => connection.end()));
-  await own.drop();
 });
 
 /** A connection held open, as a program or a person at work. */
 async function begin(): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: own.superuserUrl });
-  connections.push(client);
+  atEnd(() => client.end());
   await client.connect();
   await client.query("begin");
   return client;
@@ -104,7 +99,7 @@ describe("the order of events", () => {
         }),
       );
       for (const client of open.toSorted(() => Math.random() - 0.5)) await client.query("commit");
-      await Promise.all(connections.splice(0).map((connection) => connection.end()));
+      await Promise.all(open.map((client) => client.end()));
     }
     writing = false;
     await reading;

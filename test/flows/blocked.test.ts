@@ -2,10 +2,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { asSuperuser, createTestDatabase, type TestDatabase } from "../support/database.js";
+import { asSuperuser, useDatabase } from "../support/database.js";
 import { type Service, serviceMember, startService } from "../support/service.js";
 import type { TestMember } from "../support/api.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
 /**
  * What blocks the event loop waits for the test, not for time: until a file is there. It sleeps rather than computes: the
@@ -55,7 +56,7 @@ const HANDLERS = {
   "QUICK.mjs": "export default () => 'quick';",
 };
 
-let own: TestDatabase;
+const own = useDatabase();
 let member: TestMember;
 let folder: string;
 let service: Service;
@@ -70,16 +71,12 @@ const restart = async (variables: Record<string, string> = {}): Promise<void> =>
   });
 };
 beforeAll(async () => {
-  own = await createTestDatabase();
   member = await serviceMember(own);
   folder = await mkdtemp(join(tmpdir(), "atlas-blocked-"));
+  atEnd(() => rm(folder, { recursive: true }));
   for (const [name, source] of Object.entries(HANDLERS)) await writeFile(join(folder, name), source);
   await restart();
-});
-afterAll(async () => {
-  await service.end("SIGKILL");
-  await own.drop();
-  await rm(folder, { recursive: true });
+  atEnd(() => service.end("SIGKILL"));
 });
 
 interface Seen {

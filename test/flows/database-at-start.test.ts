@@ -5,24 +5,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Database } from "../../src/database/database.js";
 import { UnreachableError } from "../../src/database/reach.js";
-import { createTestDatabase, silent, type TestDatabase } from "../support/database.js";
+import { useDatabase, silent } from "../support/database.js";
 import { type DatabaseProxy, openDatabaseProxy } from "../support/database-proxy.js";
 import { inheritedVariables } from "../support/inherited-variables.js";
 import { spawnService, startService } from "../support/service.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
-let own: TestDatabase;
+const own = useDatabase({ per: "test" });
 let proxy: DatabaseProxy;
 let dataDir: string;
 beforeEach(async () => {
-  own = await createTestDatabase();
   proxy = await openDatabaseProxy(own.url);
+  atEnd(() => proxy.close());
   dataDir = await mkdtemp(join(tmpdir(), "atlas-start-"));
-});
-afterEach(async () => {
-  await proxy.close();
-  await own.drop();
-  await rm(dataDir, { recursive: true });
+  atEnd(() => rm(dataDir, { recursive: true }));
 });
 
 const addressOf = (url: string) => {

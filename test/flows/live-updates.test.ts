@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildSchema, isScalarType, isSpecifiedScalarType } from "graphql";
 import type { TestMember } from "../support/api.js";
-import { asSuperuser, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { asSuperuser, useDatabase, SYSTEM } from "../support/database.js";
 import {
   CLIENT_NAMES,
   type ClientName,
@@ -16,25 +16,25 @@ import { ask } from "../support/graphql.js";
 import { lowPort } from "../support/low-port.js";
 import { type Service, serviceMember, serviceToken, startService } from "../support/service.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
 /** For the first token of each client. */
 const SHORT_SECONDS = 6;
 const DOWN_MS = 10_000;
 
-let own: TestDatabase;
+const own = useDatabase();
 let service: Service;
 let member: TestMember;
 let variables: Record<string, string>;
 /** Gives tokens to the clients, as an identity provider does. */
 let provider: http.Server;
 const asked = new Map<string, number>();
-const clients: DocumentedClient[] = [];
 
 beforeAll(async () => {
-  own = await createTestDatabase();
   member = await serviceMember(own);
   variables = { DATABASE_URL: own.url, ROLE: "api", PORT: String(lowPort()), CREATE_LIMIT_PER_MINUTE: "0" };
   service = await startService(variables);
+  atEnd(() => service.end("SIGKILL"));
   provider = http.createServer(({ url = "" }, response) => {
     const times = (asked.get(url) ?? 0) + 1;
     asked.set(url, times);
@@ -42,19 +42,16 @@ beforeAll(async () => {
   });
   provider.listen(0, "127.0.0.1");
   await once(provider, "listening");
-});
-afterAll(async () => {
-  for (const client of clients) client.kill();
-  await service.end("SIGKILL");
-  provider.closeAllConnections();
-  provider.close();
-  await own.drop();
+  atEnd(() => {
+    provider.closeAllConnections();
+    provider.close();
+  });
 });
 
 function run(name: ClientName, eventCursor: string): DocumentedClient {
   const tokenUrl = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/${encodeURIComponent(name)}`;
   const client = startDocumentedClient(name, { url: service.url, tenantId: member.tenantId, eventCursor, tokenUrl });
-  clients.push(client);
+  atEnd(() => client.kill());
   return client;
 }
 

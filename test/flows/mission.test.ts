@@ -3,30 +3,24 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SMTPServer } from "smtp-server";
-import { asSuperuser, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { asSuperuser, useDatabase, SYSTEM } from "../support/database.js";
 import { ask } from "../support/graphql.js";
 import { type Service, serviceMember, startService } from "../support/service.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 import { watch } from "../support/watch.js";
 
-let own: TestDatabase;
+const own = useDatabase({ per: "test" });
 let dataDir: string;
-const services: Service[] = [];
 
 beforeEach(async () => {
-  own = await createTestDatabase();
   dataDir = await mkdtemp(join(tmpdir(), "atlas-flow-"));
-});
-
-afterEach(async () => {
-  await Promise.all(services.splice(0).map((service) => service.end("SIGKILL")));
-  await own.drop();
-  await rm(dataDir, { recursive: true });
+  atEnd(() => rm(dataDir, { recursive: true }));
 });
 
 async function start(role: string, variables: Record<string, string> = {}): Promise<Service> {
   const service = await startService({ DATABASE_URL: own.url, DATA_DIR: dataDir, ROLE: role, ...variables });
-  services.push(service);
+  atEnd(() => service.end("SIGKILL"));
   return service;
 }
 
@@ -52,38 +46,33 @@ describe("the mission", () => {
       },
     });
     await new Promise<void>((resolve) => smtp.listen(0, "127.0.0.1", resolve));
+    atEnd(() => new Promise<void>((resolve) => smtp.close(resolve)));
     const { port } = smtp.server.address() as { port: number };
-    try {
-      const member = await serviceMember(own);
-      const api = await start("api");
-      await start("worker", { SMTP_URL: `smtp://127.0.0.1:${port}`, EMAIL_FROM: "Atlas <atlas@example.com>" });
-      const watcher = watch(api.wsUrl, member, { after: await eventCursor(api, member) });
-      const id = await post(api, member.headers, {
-        jobType: "EMAIL_SEND",
-        input: { to: ["a@example.com", "b@example.com"], subject: "Grüße", body: "Hello there" },
-      });
-      const changes = await watcher.count(3);
-      expect(
-        changes.map(({ jobId, version, previousStatus, status }) => [jobId, version, previousStatus, status]),
-      ).toEqual([
-        [id, 1, null, "QUEUED"],
-        [id, 2, "QUEUED", "RUNNING"],
-        [id, 3, "RUNNING", "COMPLETED"],
-      ]);
-      expect(mails).toHaveLength(1);
-      expect(mails[0]?.to).toEqual(["a@example.com", "b@example.com"]);
-      expect(mails[0]?.raw).toContain("Hello there");
-      expect(mails[0]?.raw).toContain("Subject: =?UTF-8?");
-      expect(await ask(api, member, `query ($id: ID!) { job(id: $id) { output error { code } } }`, { id })).toEqual({
-        output: expect.objectContaining({ accepted: ["a@example.com", "b@example.com"], rejected: [] }),
-        error: null,
-      });
-      watcher.stop();
-    } finally {
-      // The worker keeps its connection to the mail server until it ends.
-      await Promise.all(services.map((service) => service.end("SIGTERM")));
-      await new Promise<void>((resolve) => smtp.close(resolve));
-    }
+    const member = await serviceMember(own);
+    const api = await start("api");
+    await start("worker", { SMTP_URL: `smtp://127.0.0.1:${port}`, EMAIL_FROM: "Atlas <atlas@example.com>" });
+    const watcher = watch(api.wsUrl, member, { after: await eventCursor(api, member) });
+    const id = await post(api, member.headers, {
+      jobType: "EMAIL_SEND",
+      input: { to: ["a@example.com", "b@example.com"], subject: "Grüße", body: "Hello there" },
+    });
+    const changes = await watcher.count(3);
+    expect(
+      changes.map(({ jobId, version, previousStatus, status }) => [jobId, version, previousStatus, status]),
+    ).toEqual([
+      [id, 1, null, "QUEUED"],
+      [id, 2, "QUEUED", "RUNNING"],
+      [id, 3, "RUNNING", "COMPLETED"],
+    ]);
+    expect(mails).toHaveLength(1);
+    expect(mails[0]?.to).toEqual(["a@example.com", "b@example.com"]);
+    expect(mails[0]?.raw).toContain("Hello there");
+    expect(mails[0]?.raw).toContain("Subject: =?UTF-8?");
+    expect(await ask(api, member, `query ($id: ID!) { job(id: $id) { output error { code } } }`, { id })).toEqual({
+      output: expect.objectContaining({ accepted: ["a@example.com", "b@example.com"], rejected: [] }),
+      error: null,
+    });
+    watcher.stop();
   });
 
   it("drains 1,000 jobs with two worker processes: each runs once, all complete", async () => {

@@ -7,29 +7,21 @@ import { join } from "node:path";
 import pg from "pg";
 import { createAtlasClient } from "../../src/client/index.js";
 import { Database } from "../../src/database/database.js";
-import {
-  asSuperuser,
-  createTenant,
-  createTestDatabase,
-  silent,
-  SYSTEM,
-  type TestDatabase,
-} from "../support/database.js";
-import { type Service, serviceMember, startService } from "../support/service.js";
+import { asSuperuser, createTenant, useDatabase, silent, SYSTEM } from "../support/database.js";
+import { serviceMember, startService } from "../support/service.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
 /** Debian has it in /usr/sbin; where it is not installed, nothing here can be shown. */
 const PATH = `${process.env["PATH"]}:/usr/sbin`;
 const installed = spawnSync("pgbouncer", ["--version"], { env: { PATH } }).status === 0;
 
-let own: TestDatabase;
+const own = useDatabase({ per: "test" });
 let folder: string;
 let bouncer: ChildProcess;
-const services: Service[] = [];
 
 (installed ? describe : describe.skip)("behind PgBouncer in transaction mode", () => {
   beforeEach(async () => {
-    own = await createTestDatabase();
     folder = await mkdtemp(join(tmpdir(), "atlas-bouncer-"));
     await chmod(folder, 0o755);
   });
@@ -60,11 +52,9 @@ const services: Service[] = [];
   }
 
   afterEach(async () => {
-    await Promise.all(services.splice(0).map((service) => service.end("SIGKILL")));
     const ended = once(bouncer, "exit");
     bouncer.kill("SIGKILL");
     await ended;
-    await own.drop();
     await rm(folder, { recursive: true });
   });
 
@@ -76,7 +66,7 @@ const services: Service[] = [];
       startService({ ...variables, ROLE: "api" }),
       startService({ ...variables, ROLE: "worker" }),
     ]);
-    services.push(api, worker);
+    for (const service of [api, worker]) atEnd(() => service.end("SIGKILL"));
     const client = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: member.token });
     const { eventCursor: after } = await client.list();
     const jobs = 40;

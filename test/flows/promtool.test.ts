@@ -31,7 +31,6 @@ const installed = spawnSync("promtool", ["--version"]).status === 0;
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: "", stderr: "" });
 
     await service.end("SIGTERM");
-    await own.drop();
     await rm(folder, { recursive: true });
   });
 });

@@ -58,7 +58,6 @@ it("sends events as they happen through a proxy that compresses what it may", as
   await expectEventsAtOnce(`http://127.0.0.1:${(proxy.address() as AddressInfo).port}`);
   proxy.closeAllConnections();
   proxy.close();
-  await api.close();
 });
 
 (nginxIsInstalled ? describe : describe.skip)("behind nginx", () => {
@@ -66,10 +65,7 @@ it("sends events as they happen through a proxy that compresses what it may", as
     api = await startApi({ trustProxy: "loopback" });
     member = await api.member();
   });
-  afterEach(async () => {
-    await nginx.close();
-    await api.close();
-  });
+  afterEach(() => nginx.close());
 
   /** nginx before the API, with its defaults but for the lines of the location. */
   const proxy = (location: string, server = ""): Promise<Nginx> =>

@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type AtlasClient, createAtlasClient } from "../../src/client/index.js";
 import type { TestMember } from "../support/api.js";
-import { asSuperuser, createTestDatabase, type TestDatabase } from "../support/database.js";
+import { asSuperuser, useDatabase } from "../support/database.js";
 import { type LaterVersion, plantVersion } from "../support/later-version.js";
 import { type Service, serviceMember, startService } from "../support/service.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
 /** What a migration may do while code that does not know it goes on. */
 const ADDS = `
@@ -17,32 +18,27 @@ const ADDS = `
 /** And what it may not, without saying so. */
 const TAKES = "alter table jobs rename column run_at to starts_at; update installation set oldest_code = 9002";
 
-let own: TestDatabase;
+const own = useDatabase();
 let member: TestMember;
 let folder: string;
 let next: LaterVersion;
 let last: LaterVersion;
-const services: Service[] = [];
 
 beforeAll(async () => {
-  own = await createTestDatabase();
   member = await serviceMember(own);
   folder = await mkdtemp(join(tmpdir(), "atlas-upgrade-"));
+  atEnd(() => rm(folder, { recursive: true }));
   await writeFile(join(folder, "LATER.js"), "export default () => 'by the later version';\n");
   next = await plantVersion(9001, ADDS);
+  atEnd(() => next.remove());
   last = await plantVersion(9002, TAKES, next);
-});
-afterAll(async () => {
-  await Promise.all(services.map((service) => service.end("SIGKILL")));
-  await Promise.all([next.remove(), last.remove()]);
-  await own.drop();
-  await rm(folder, { recursive: true });
+  atEnd(() => last.remove());
 });
 
 async function start(role: "api" | "worker", version?: LaterVersion): Promise<Service> {
   const variables = { DATABASE_URL: own.url, DATA_DIR: folder, ROLE: role, CREATE_LIMIT_PER_MINUTE: "0" };
   const service = await startService({ ...variables, ...(version && { HANDLERS: folder }) }, version?.code);
-  services.push(service);
+  atEnd(() => service.end("SIGKILL"));
   return service;
 }
 
@@ -90,7 +86,6 @@ describe("a rolling upgrade", () => {
     const [restarted] = await Promise.all([start("api"), start("worker")]);
     cursor = await work(newApi, restarted, cursor, mails);
     await work(restarted, newApi, cursor, mails);
-    await Promise.all(services.map((service) => service.end("SIGTERM")));
   });
 
   it("has a job wait that only a newer worker can do, and an engine run with such a step", async () => {

@@ -4,6 +4,7 @@ import { createTestDatabase } from "../support/database.js";
 import { openDatabaseProxy } from "../support/database-proxy.js";
 import { startApi } from "../support/api.js";
 import { startService } from "../support/service.js";
+import { atEnd } from "../support/use.js";
 
 describe("a shutdown", () => {
   it("lets a GraphQL request that has begun come to its answer", async () => {
@@ -29,12 +30,11 @@ describe("a shutdown", () => {
   it("ends though the database hangs", async () => {
     const own = await createTestDatabase();
     const proxy = await openDatabaseProxy(own.url);
+    atEnd(() => proxy.close());
     const service = await startService({ DATABASE_URL: proxy.url, ROLE: "api", SHUTDOWN_GRACE_MS: "500" });
     proxy.set("hang");
     const exit = once(service.child, "exit");
     service.child.kill("SIGTERM");
     expect((await exit)[0]).toBe(0);
-    await proxy.close();
-    await own.drop();
   });
 });

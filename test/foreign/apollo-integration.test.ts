@@ -8,18 +8,16 @@ import { Pace } from "../../src/limits/pace.js";
 import { LARGE_JSON } from "../../src/limits/policies.js";
 import { createMetrics, type Metrics } from "../../src/metrics.js";
 import { createServer } from "../../src/server.js";
-import { startApi, type TestApi } from "../support/api.js";
+import { useApi } from "../support/api.js";
 import { silent } from "../support/database.js";
 
 const config = { ...loadConfig({}), port: 0 };
 
-let api: TestApi;
+const api = useApi();
 let metrics: Metrics;
 beforeAll(async () => {
-  api = await startApi();
   metrics = createMetrics(api.database);
 });
-afterAll(() => api.close());
 
 const emptyContext = (): Promise<BaseContext> => Promise.resolve({});
 

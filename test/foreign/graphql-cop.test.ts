@@ -1,15 +1,13 @@
-import { startApi, type TestApi } from "../support/api.js";
+import { useApi } from "../support/api.js";
 
 type Probe = (passport: Record<string, string>) => Promise<Response>;
 
-let api: TestApi;
+const api = useApi({ production: true });
 let passport: Record<string, string>;
 beforeAll(async () => {
-  api = await startApi({ production: true });
   const { token, tenantId } = await api.member();
   passport = { authorization: `Bearer ${token}`, "x-tenant-id": tenantId };
 });
-afterAll(() => api.close());
 
 const request: (init: RequestInit, search?: string) => Probe = (init, search = "") => {
   return (headers) => {

@@ -1,14 +1,12 @@
 import { serverAudits } from "graphql-http";
-import { startApi, type TestApi } from "../support/api.js";
+import { useApi } from "../support/api.js";
 
-let api: TestApi;
+const api = useApi();
 let passport: Record<string, string>;
 beforeAll(async () => {
-  api = await startApi();
   const { token, tenantId } = await api.member();
   passport = { authorization: `Bearer ${token}`, "x-tenant-id": tenantId };
 });
-afterAll(() => api.close());
 
 const audits = serverAudits({
   url: () => `${api.url}/graphql`,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { type GraphQLSchema, MaxIntrospectionDepthRule, parse, specifiedRules, validate } from "graphql";
 import { createSchema } from "../../src/graphql/api/schema.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { ask } from "../support/graphql.js";
 import type { Known } from "./arguments.js";
 import { type Choices, chosen } from "./choices.js";
@@ -16,22 +16,18 @@ const KINDS = ["query", "mutation"] as const;
 /** What makes a document valid; introspection of introspection is valid and refused. */
 const VALID = specifiedRules.filter((rule) => rule !== MaxIntrospectionDepthRule);
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 let schema: GraphQLSchema;
 let known: Known;
 
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   schema = await createSchema();
   const input = Array.from({ length: 5 }, () => ({ jobType: "A" }));
   const create = "mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { id } eventCursor } }";
   const made = await ask<{ jobs: { id: string }[]; eventCursor: string }>(api, member, create, { input });
   known = { jobIds: made.jobs.map(({ id }) => id), eventCursors: [made.eventCursor] };
 });
-
-afterAll(() => api.close());
 
 interface GraphqlBody {
   data?: Record<string, unknown> | null;

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { exchange } from "../support/exchange.js";
 import { call } from "../rest/call.js";
 import { graphqlFault, restFault } from "./documented.js";
@@ -7,15 +7,8 @@ import { runs } from "./parameters.js";
 import { answersIn, type RawAnswer, rawRequest } from "./raw-requests.js";
 import { expectWhole } from "./whole.js";
 
-let api: TestApi;
-let member: TestMember;
-
-beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-
-afterAll(() => api.close());
+const api = useApi();
+const member = useMember(api);
 
 const get = (target: string, ...headers: string[]): Promise<string> =>
   exchange(

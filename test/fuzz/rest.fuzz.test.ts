@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { call } from "../rest/call.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { ask } from "../support/graphql.js";
 import { restFault } from "./documented.js";
 import { expectNoGrowth } from "./heap.js";
@@ -10,17 +10,13 @@ import { runs } from "./parameters.js";
 import { canonical, json, storableInput, text } from "./values.js";
 import { expectWhole } from "./whole.js";
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 let jobId: string;
 
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   jobId = (await call(api, "POST", "/v1/jobs", member.headers, { jobType: "A" })).body.id ?? "";
 });
-
-afterAll(() => api.close());
 
 async function expectKept(id: string | undefined, sent: Record<string, unknown>): Promise<void> {
   const input = canonical(sent["input"] ?? {});

@@ -4,10 +4,11 @@ import type { GraphQLSchema } from "graphql";
 import { WebSocket } from "ws";
 import { createSchema } from "../../src/graphql/api/schema.js";
 import { call } from "../rest/call.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { exchange } from "../support/exchange.js";
 import { ask } from "../support/graphql.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 import { watch, type Watcher } from "../support/watch.js";
 import type { Known } from "./arguments.js";
 import { type Choices, chosen } from "./choices.js";
@@ -22,25 +23,19 @@ import { expectWhole } from "./whole.js";
 /** Those of the protocols, and the contract's; not 1011 and 4500, which say that we failed, nor 1006, which says nothing. */
 const CLOSES = new Set([1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4406, 4408, 4409, 4429]);
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 let neighbour: Watcher;
 let schema: GraphQLSchema;
 let known: Known;
 
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   schema = await createSchema();
   const { eventCursor } = await ask<{ eventCursor: string }>(api, member, "{ jobs { eventCursor } }");
   known = { jobIds: [], eventCursors: [eventCursor] };
   neighbour = watch(api.wsUrl, member);
+  atEnd(() => neighbour.client.dispose());
   await until(() => api.tail.size === 1);
-});
-
-afterAll(async () => {
-  await neighbour.client.dispose();
-  await api.close();
 });
 
 /** Checks that the subscription on the other socket still gets what happens. */

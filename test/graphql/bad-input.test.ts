@@ -1,14 +1,9 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { send } from "../support/graphql.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-afterAll(() => api.close());
+const api = useApi();
+const member = useMember(api);
 
 async function stored(): Promise<number> {
   return (await asSuperuser("select 1 from jobs", api.own.superuserUrl)).length;

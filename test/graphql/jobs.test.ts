@@ -1,6 +1,6 @@
 import { runInThisContext } from "node:vm";
 import { createClient } from "graphql-ws";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { startApi, useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
 
@@ -16,11 +16,9 @@ const PAGE = `query ($filter: JobFilter, $first: Int, $after: String, $last: Int
   }
 }`;
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   // Forty jobs, ten of them in the same millisecond at each of two priorities.
   await asSuperuser(
     `insert into jobs (tenant_id, job_type, priority, created_at)
@@ -29,7 +27,6 @@ beforeAll(async () => {
     api.own.superuserUrl,
   );
 });
-afterAll(() => api.close());
 
 const page = (variables: Record<string, unknown>) => ask<Page>(api, member, PAGE, variables);
 
@@ -118,7 +115,6 @@ describe("the schema's own questions", () => {
     const production = await startApi({ production: true }, api.own);
     expect((await send(production, "{ __typename }")).status).toBe(401);
     expect((await send(production, "{ __typename }", {}, member.headers)).status).toBe(200);
-    await production.close();
     expect((await send(api, "{ __typename viewer { userId } }")).status).toBe(401);
   });
 });

@@ -1,16 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember, type TestMember } from "../support/api.js";
 import { ask, send } from "../support/graphql.js";
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api);
 let other: TestMember;
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
   other = await api.member();
 });
-afterAll(() => api.close());
 
 const NODE = `query ($id: ID!) { node(id: $id) { __typename id ... on Job { jobType input } ... on Viewer { userId role dailyJobs { used } } } }`;
 const node = (id: string, asker = member) => ask<unknown>(api, asker, NODE, { id });

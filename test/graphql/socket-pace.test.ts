@@ -2,16 +2,12 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { heldBytes } from "../fuzz/heap.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, type TestMember } from "../support/api.js";
 import { send } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
 
-let api: TestApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.close());
+const api = useApi();
 
 /** A socket that is signed in. */
 async function signIn(member: TestMember): Promise<WebSocket> {

@@ -2,19 +2,14 @@ import { once } from "node:events";
 import { randomUUID } from "node:crypto";
 import net from "node:net";
 import { WebSocket } from "ws";
-import { startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
+import { startApi, useApi, useMember, tokenOf } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { ask } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { socketOf, watch } from "../support/watch.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-afterAll(() => api.close());
+const api = useApi();
+const member = useMember(api);
 
 const open = (options: Record<string, unknown> = {}) => new WebSocket(api.wsUrl, "graphql-transport-ws", options);
 
@@ -217,7 +212,6 @@ describe("the socket", () => {
     await until(() => few.memberships.size === 2);
     join(member.token);
     await until(() => few.tail.size === 3);
-    await few.close();
   });
 
   it("takes so many subscriptions of a user, on however many sockets, and another when one is over", async () => {
@@ -242,7 +236,6 @@ describe("the socket", () => {
     const again = [1, 2].map(() => watch(few.wsUrl, member, {}, one));
     await until(() => few.tail.size === 2);
     expect(again.flatMap(({ errors }) => errors)).toEqual([]);
-    await few.close();
   });
 
   it("is refused while the service shuts down, which lasts no longer for clients that do not answer", async () => {

@@ -4,14 +4,10 @@ import fc from "fast-check";
 import MimeNode from "nodemailer/lib/mime-node";
 import { parseEmail, recipientsOf } from "../../src/handlers/email-message.js";
 import type { JsonObject } from "../../src/handlers/handler.js";
-import { createMailRig, headerOf, type MailRig } from "./email-rig.js";
+import { useMailRig, headerOf } from "./email-rig.js";
 import { attemptOf, contextOf, failureOf } from "./handler-context.js";
 
-let mail: MailRig;
-beforeEach(async () => {
-  mail = await createMailRig();
-});
-afterEach(() => mail.close());
+const mail = useMailRig();
 
 describe("EMAIL_SEND's input", () => {
   const many = (count: number) => Array.from({ length: count }, (_, index) => `user${index}@example.com`);

@@ -1,7 +1,7 @@
 import type { SMTPServerOptions } from "smtp-server";
 import { text } from "node:stream/consumers";
 import type { Json } from "../../src/handlers/handler.js";
-import { createMailRig, headerOf, type MailRig, refuse, replyOf } from "./email-rig.js";
+import { useMailRig, headerOf, refuse, replyOf } from "./email-rig.js";
 import { attemptOf, contextOf, failureOf } from "./handler-context.js";
 
 const MAIL = { to: "jane@example.com", subject: "Hello", text: "Hi Jane" };
@@ -11,11 +11,7 @@ const SESSION = {
   message: "The mail server could not take the mail",
 };
 
-let mail: MailRig;
-beforeEach(async () => {
-  mail = await createMailRig();
-});
-afterEach(() => mail.close());
+const mail = useMailRig();
 
 /** A server that answers the sender, the recipients or the whole mail with a reply. */
 function refusing(what: "onMailFrom" | "onRcptTo" | "onData", reply: number | string): SMTPServerOptions {

@@ -8,6 +8,7 @@ import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { createHandlers } from "../../src/handlers/create-handlers.js";
 import type { Handler } from "../../src/handlers/handler.js";
 import { createLogger } from "../../src/log.js";
+import { atEnd, useFixture } from "../support/use.js";
 
 /** A mail as a server has taken it. */
 export interface Received {
@@ -17,15 +18,15 @@ export interface Received {
 
 export type MailRig = Awaited<ReturnType<typeof createMailRig>>;
 
-/** Mail servers, and EMAIL_SEND handlers that use them, which close with the rig. */
-export async function createMailRig() {
+/** Mail servers, and EMAIL_SEND handlers that use them. */
+async function createMailRig() {
   const dataDir = await mkdtemp(join(tmpdir(), "atlas-email-"));
+  atEnd(() => rm(dataDir, { recursive: true }));
   const received: Received[] = [];
-  const cleanups: (() => unknown)[] = [() => rm(dataDir, { recursive: true })];
 
   const portOf = async (server: Server): Promise<number> => {
     await once(server.listen(0, "127.0.0.1"), "listening");
-    cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+    atEnd(() => new Promise((resolve) => server.close(resolve)));
     return (server.address() as AddressInfo).port;
   };
 
@@ -49,7 +50,7 @@ export async function createMailRig() {
       server.on("error", () => {});
       const listening = server.listen(0, "127.0.0.1");
       await once(listening, "listening");
-      cleanups.push(() => new Promise<void>((resolve) => server.close(() => resolve())));
+      atEnd(() => new Promise<void>((resolve) => server.close(() => resolve())));
       return `smtp://127.0.0.1:${(listening.address() as AddressInfo).port}`;
     },
     /**
@@ -89,7 +90,7 @@ export async function createMailRig() {
         production: false,
       };
       const { handlers, close } = await createHandlers(config, createLogger("silent"));
-      cleanups.push(close);
+      atEnd(close);
       return handlers.get("EMAIL_SEND")!.handler;
     },
     /** A port that nobody listens on. */
@@ -99,14 +100,12 @@ export async function createMailRig() {
       await new Promise((resolve) => server.close(resolve));
       return port;
     },
-    /** Does something more when the rig closes. */
-    onClose(cleanup: () => unknown): void {
-      cleanups.push(cleanup);
-    },
-    async close(): Promise<void> {
-      for (const cleanup of cleanups.toReversed()) await cleanup();
-    },
   };
+}
+
+/** A rig for each of the tests beside the call. */
+export function useMailRig(): MailRig {
+  return useFixture(createMailRig, { per: "test" });
 }
 
 /** Takes every recipient but those given a reply: a code, or a code and words. */

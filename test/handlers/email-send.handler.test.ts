@@ -1,13 +1,9 @@
-import { createMailRig, bodyOf, headerOf, type MailRig, type Received } from "./email-rig.js";
+import { useMailRig, bodyOf, headerOf, type Received } from "./email-rig.js";
 import { attemptOf, contextOf, failureOf } from "./handler-context.js";
 
 const MAIL = { to: "jane@example.com", subject: "Hello", text: "Hi Jane" };
 
-let mail: MailRig;
-beforeEach(async () => {
-  mail = await createMailRig();
-});
-afterEach(() => mail.close());
+const mail = useMailRig();
 
 describe("EMAIL_SEND over SMTP", () => {
   it("sends the mail and answers its Message-ID and who accepted it", async () => {

@@ -6,7 +6,7 @@ import type { Handler, Json } from "../../src/handlers/handler.js";
 import { ProcessPool } from "../../src/handlers/isolation/process-pool.js";
 import { loadHandlers } from "../../src/handlers/load-handlers.js";
 import { StopReason } from "../../src/worker/stop-reason.js";
-import { createRig, type Rig } from "../worker/rig.js";
+import { useRig } from "../worker/rig.js";
 import { until } from "../support/until.js";
 import { attemptOf, contextOf, failureOf } from "./handler-context.js";
 
@@ -208,11 +208,7 @@ describe("an isolated handler", () => {
 });
 
 describe("a worker with isolated handlers", () => {
-  let rig: Rig;
-  beforeEach(async () => {
-    rig = await createRig();
-  });
-  afterEach(() => rig.close());
+  const rig = useRig({ per: "test" });
 
   const work = async (body: string) => {
     const handler = await isolated(body);

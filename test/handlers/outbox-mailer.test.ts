@@ -1,15 +1,11 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { bodyOf, createMailRig, headerOf, type MailRig } from "./email-rig.js";
+import { bodyOf, useMailRig, headerOf } from "./email-rig.js";
 import { attemptOf, contextOf, failureOf } from "./handler-context.js";
 
 const MAIL = { to: "jane@example.com", subject: "Hello", text: "Hi Jane" };
 
-let mail: MailRig;
-beforeEach(async () => {
-  mail = await createMailRig();
-});
-afterEach(() => mail.close());
+const mail = useMailRig();
 
 describe("EMAIL_SEND without a mail server", () => {
   it("writes the mail into the outbox, named after its work", async () => {

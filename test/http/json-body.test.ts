@@ -1,12 +1,7 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-afterAll(() => api.close());
+const api = useApi();
+const member = useMember(api);
 
 /** What is told of a body with such variables, which nobody asks for: only the parser sees them. */
 async function sent(variables: string): Promise<[status: number, message?: string]> {

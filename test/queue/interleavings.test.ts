@@ -10,22 +10,16 @@ import type { HeldJob } from "../../src/queue/held-job.js";
 import { release } from "../../src/queue/release.js";
 import { rescue } from "../../src/queue/rescue.js";
 import { retry } from "../../src/queue/retry.js";
-import { asSuperuser, createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
 import { newJob } from "../support/new-job.js";
+import { asSuperuser, createTenant, useDatabase, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
+import { atEnd } from "../support/use.js";
 
-let own: TestDatabase;
+const own = useDatabase({ per: "test" });
 let tenantId: string;
 let userId: string;
-const open = new Set<() => Promise<unknown>>();
 beforeEach(async () => {
-  own = await createTestDatabase();
   ({ tenantId, userId } = await createTenant(own.database));
-});
-afterEach(async () => {
-  await Promise.allSettled([...open].map((end) => end()));
-  open.clear();
-  await own.drop();
 });
 
 const act = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> => own.database.transaction(SYSTEM, work);
@@ -43,7 +37,7 @@ async function hold<T>(work: (tx: Transaction) => Promise<T>): Promise<{ done: T
     letGo.resolve();
     return over;
   };
-  open.add(commit);
+  atEnd(() => commit().catch(() => undefined));
   return { done: await done.promise, commit };
 }
 

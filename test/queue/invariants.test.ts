@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { JOB_STATUSES } from "../../src/words.js";
-import { asSuperuser, createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { asSuperuser, createTenant, useDatabase, SYSTEM } from "../support/database.js";
 
 const LEGAL = [
   "queued>running",
@@ -20,13 +20,11 @@ const WAYS: Record<string, string[]> = {
   canceled: ["canceled"],
 };
 
-let own: TestDatabase;
+const own = useDatabase();
 let tenantId: string;
 beforeAll(async () => {
-  own = await createTestDatabase();
   ({ tenantId } = await createTenant(own.database));
 });
-afterAll(() => own.drop());
 
 const run = <Row>(sql: string, values: unknown[] = []): Promise<Row[]> =>
   own.database.transaction(SYSTEM, (tx) => tx.query<Row>(sql, values));

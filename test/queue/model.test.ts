@@ -13,8 +13,8 @@ import { release } from "../../src/queue/release.js";
 import { rescue } from "../../src/queue/rescue.js";
 import { retry } from "../../src/queue/retry.js";
 import type { Transaction } from "../../src/database/database.js";
-import { createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
 import { newJob } from "../support/new-job.js";
+import { createTenant, useDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
 
 const RUNS = Number(process.env["MODEL_RUNS"] ?? 30);
 const SEED = process.env["MODEL_SEED"];
@@ -55,11 +55,7 @@ interface Real {
   workerIds: string[];
 }
 
-let own: TestDatabase;
-beforeAll(async () => {
-  own = await createTestDatabase();
-});
-afterAll(() => own.drop());
+const own = useDatabase();
 
 const act = <T>(real: Real, work: (tx: Transaction) => Promise<T>): Promise<T> =>
   real.own.database.transaction(SYSTEM, work);

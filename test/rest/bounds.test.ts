@@ -1,18 +1,11 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { type Answer, call, expectError } from "./call.js";
 
 const DAY_MS = 86_400_000;
 const MAX_INPUT_BYTES = 256 * 1024;
 
-let api: TestApi;
-let member: TestMember;
-
-beforeAll(async () => {
-  api = await startApi({ createLimitPerMinute: 1_000_000 });
-  member = await api.member();
-});
-
-afterAll(() => api.close());
+const api = useApi({ createLimitPerMinute: 1_000_000 });
+const member = useMember(api);
 
 const post = (body: unknown): Promise<Answer> => call(api, "POST", "/v1/jobs", member.headers, body);
 const inDays = (days: number): string => new Date(Date.now() + days * DAY_MS).toISOString();

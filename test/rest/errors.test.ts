@@ -1,21 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { issueToken } from "../../src/auth/issue-token.js";
-import { headersFor, startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
+import { headersFor, startApi, useApi, useMember, tokenOf } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { type Answer, call, expectError } from "./call.js";
 
 const MEBIBYTE = 1024 * 1024;
 
-let api: TestApi;
-let member: TestMember;
-
-beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-
-afterAll(() => api.close());
+const api = useApi();
+const member = useMember(api);
 
 const post = (headers: Record<string, string>, body?: unknown): Promise<Answer> =>
   call(api, "POST", "/v1/jobs", { ...member.headers, ...headers }, body);
@@ -190,14 +183,10 @@ describe("a route", () => {
 describe("a failure of ours", () => {
   it("is internal_error, and nothing of it leaks", async () => {
     const broken = await startApi();
-    try {
-      const { headers } = await broken.member();
-      await asSuperuser("alter table jobs rename to jobs_elsewhere", broken.own.superuserUrl);
-      const answer = await call(broken, "GET", "/v1/jobs/list", headers);
-      expectError(answer, 500, "internal_error");
-      expect(JSON.stringify(answer.body)).not.toMatch(/jobs|relation|select|sql|stack/i);
-    } finally {
-      await broken.close();
-    }
+    const { headers } = await broken.member();
+    await asSuperuser("alter table jobs rename to jobs_elsewhere", broken.own.superuserUrl);
+    const answer = await call(broken, "GET", "/v1/jobs/list", headers);
+    expectError(answer, 500, "internal_error");
+    expect(JSON.stringify(answer.body)).not.toMatch(/jobs|relation|select|sql|stack/i);
   });
 });

@@ -1,18 +1,11 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { asSuperuser } from "../support/database.js";
 import { readEventStream } from "../support/event-stream.js";
 import { until } from "../support/until.js";
 import { call } from "./call.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeAll(async () => {
-  api = await startApi({ corsOrigins: ["*"] });
-});
-beforeEach(async () => {
-  member = await api.member();
-});
-afterAll(() => api.close());
+const api = useApi({ corsOrigins: ["*"] });
+const member = useMember(api, { per: "test" });
 
 async function cursorOf(method: string, path: string, body?: unknown): Promise<{ id: string; cursor: string }> {
   const answer = await call(api, method, path, member.headers, body);

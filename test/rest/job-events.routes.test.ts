@@ -1,20 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
-import { headersFor, startApi, type TestApi, type TestMember, tokenOf } from "../support/api.js";
+import { headersFor, useApi, useMember, tokenOf } from "../support/api.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
 import { readEventStream } from "../support/event-stream.js";
 import { ask } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { call, expectError } from "./call.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeEach(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-afterEach(() => api.close());
+const api = useApi({}, { per: "test" });
+const member = useMember(api, { per: "test" });
 
 const insert = (count: number, jobType = "A", tenantId = member.tenantId) =>
   api.database.transaction(SYSTEM, (tx) =>

@@ -18,7 +18,6 @@ const open = async (settings?: Partial<Config>, on?: TestApi["own"]) => {
 beforeEach(() => {
   jobType = randomUUID();
 });
-afterEach(() => api.close());
 
 const create = async (): Promise<string> =>
   (await call(api, "POST", "/v1/jobs", member.headers, { jobType })).body.id ?? "";
@@ -158,9 +157,6 @@ describe("requests that wait", () => {
     expect((await call(api, "GET", "/v1/jobs/list", member.headers)).body.items).toHaveLength(1);
     await work(api, jobType, { output: "done" });
     expect((await Promise.all(answers)).map(({ body }) => body.job?.output)).toEqual(Array.from(answers, () => "done"));
-    await api.close();
-    await own.drop();
-    await open();
   });
 
   it("are counted with a user's streams", async () => {

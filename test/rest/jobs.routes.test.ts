@@ -3,22 +3,12 @@ import { claim } from "../../src/queue/claim.js";
 import { complete } from "../../src/queue/complete.js";
 import { fail } from "../../src/queue/fail.js";
 import type { Job } from "../../src/queue/job.js";
-import { headersFor, startApi, type TestApi, type TestMember } from "../support/api.js";
+import { headersFor, startApi, useApi, useMember } from "../support/api.js";
 import { SYSTEM } from "../support/database.js";
 import { type Answer, call, expectError } from "./call.js";
 
-let api: TestApi;
-let member: TestMember;
-
-beforeAll(async () => {
-  api = await startApi();
-});
-
-beforeEach(async () => {
-  member = await api.member();
-});
-
-afterAll(() => api.close());
+const api = useApi();
+const member = useMember(api, { per: "test" });
 
 const get = (path: string, headers = member.headers): Promise<Answer> => call(api, "GET", path, headers);
 const post = (path: string, body?: unknown): Promise<Answer> => call(api, "POST", path, member.headers, body);
@@ -365,21 +355,17 @@ describe("every route of a job", () => {
 describe("LEGACY_STATUS_NAMES", () => {
   it("writes succeeded for completed everywhere, and no other name differently", async () => {
     const legacy = await startApi({ legacyStatusNames: true }, api.own);
-    try {
-      const { id } = await completed(null);
-      const queued = await create();
-      const headers = headersFor(member.token, member.tenantId);
-      const list = await call(legacy, "GET", "/v1/jobs/list", headers);
-      expect(list.body.items?.map((item) => item.status).toSorted()).toEqual(["queued", "succeeded"]);
-      expect((await call(legacy, "GET", `/v1/jobs/${id}`, headers)).body.job?.status).toBe("succeeded");
-      expect((await call(legacy, "POST", `/v1/jobs/${queued}/cancel`, headers)).body).toMatchObject({
-        status: "canceled",
-        job: { status: "canceled" },
-      });
-      expect((await get(`/v1/jobs/${id}`)).body.job?.status).toBe("completed");
-      expect((await call(legacy, "DELETE", `/v1/jobs/${id}`, headers)).body).toEqual({ ok: true });
-    } finally {
-      await legacy.close();
-    }
+    const { id } = await completed(null);
+    const queued = await create();
+    const headers = headersFor(member.token, member.tenantId);
+    const list = await call(legacy, "GET", "/v1/jobs/list", headers);
+    expect(list.body.items?.map((item) => item.status).toSorted()).toEqual(["queued", "succeeded"]);
+    expect((await call(legacy, "GET", `/v1/jobs/${id}`, headers)).body.job?.status).toBe("succeeded");
+    expect((await call(legacy, "POST", `/v1/jobs/${queued}/cancel`, headers)).body).toMatchObject({
+      status: "canceled",
+      job: { status: "canceled" },
+    });
+    expect((await get(`/v1/jobs/${id}`)).body.job?.status).toBe("completed");
+    expect((await call(legacy, "DELETE", `/v1/jobs/${id}`, headers)).body).toEqual({ ok: true });
   });
 });

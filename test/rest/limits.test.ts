@@ -1,26 +1,10 @@
 import { startApi, type TestApi, type TestMember } from "../support/api.js";
 import type { SeatType } from "../../src/words.js";
-import { createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { useDatabase, SYSTEM } from "../support/database.js";
 import { type Answer, call, expectError } from "./call.js";
 
-let own: TestDatabase;
-const opened: TestApi[] = [];
-
-beforeAll(async () => {
-  own = await createTestDatabase();
-});
-
-afterEach(async () => {
-  for (const api of opened.splice(0)) await api.close();
-});
-
-afterAll(() => own.drop());
-
-async function serve(createLimitPerMinute: number): Promise<TestApi> {
-  const api = await startApi({ createLimitPerMinute }, own);
-  opened.push(api);
-  return api;
-}
+const own = useDatabase();
+const serve = (createLimitPerMinute: number): Promise<TestApi> => startApi({ createLimitPerMinute }, own);
 
 const create = (api: TestApi, { headers }: TestMember, body: unknown = { jobType: "TEST" }): Promise<Answer> =>
   call(api, "POST", "/v1/jobs", headers, body);

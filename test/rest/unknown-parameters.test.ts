@@ -1,15 +1,12 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { call, expectError } from "./call.js";
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api, { role: "owner" });
 let id: string;
 beforeAll(async () => {
-  api = await startApi();
-  member = await api.member({ role: "owner" });
   id = (await call(api, "POST", "/v1/jobs", member.headers, { jobType: "A" })).body.id ?? "";
 });
-afterAll(() => api.close());
 
 const send = (method: string, path: string, body?: unknown) =>
   call(api, method, path.replace(":id", id), member.headers, body);

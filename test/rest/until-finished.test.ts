@@ -1,22 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { type EventReader, readEventStream } from "../support/event-stream.js";
 import { until } from "../support/until.js";
 import { work } from "../support/worked-jobs.js";
 import { call, expectError } from "./call.js";
 
-let api: TestApi;
-let member: TestMember;
+const api = useApi();
+const member = useMember(api, { per: "test" });
 let jobType: string;
-beforeAll(async () => {
-  api = await startApi();
-});
 beforeEach(async () => {
-  member = await api.member();
   jobType = randomUUID();
 });
 afterEach(() => until(() => api.tail.size === 0));
-afterAll(() => api.close());
 
 async function create(): Promise<{ id: string; cursor: string }> {
   const { body, headers } = await call(api, "POST", "/v1/jobs", member.headers, { jobType });

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Viewer } from "../../src/auth/viewer.js";
 import { TENANT_TABLES } from "../../src/database/check-row-level-security.js";
 import type { StatusChange } from "../../src/services/event-service.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, type TestApi, type TestMember } from "../support/api.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
 
@@ -12,12 +12,11 @@ const ignore = () => undefined;
 // Each wall must hold alone: here the services' own filters do, with the other wall down. With it up, each attack is one
 // that a forgotten filter would let through to the policies: see the faults that are planted.
 describe.each(["off", "on"])("with row-level security %s, a service", (policies) => {
-  let api: TestApi;
+  const api = useApi();
   let members: { mine: TestMember; theirs: TestMember };
   let mine: Viewer;
   let theirs: Viewer;
   beforeAll(async () => {
-    api = await startApi();
     if (policies === "off") {
       const disable = Object.keys(TENANT_TABLES).map((table) => `alter table ${table} disable row level security;`);
       await asSuperuser(disable.join(" "), api.own.superuserUrl);
@@ -29,7 +28,6 @@ describe.each(["off", "on"])("with row-level security %s, a service", (policies)
     mine = viewerOf(members.mine);
     theirs = viewerOf(members.theirs);
   });
-  afterAll(() => api.close());
 
   const create = async (viewer: Viewer, input: object = { jobType: "A" }) =>
     (await api.jobCommands.create(viewer, input, [], ignore)).value;

@@ -4,12 +4,12 @@ import { issueToken } from "../../src/auth/issue-token.js";
 import type { TokenRules } from "../../src/auth/token-verifier.js";
 import { type Config, loadConfig } from "../../src/config.js";
 import type { Database } from "../../src/database/database.js";
-import type { MemberRole, SeatType } from "../../src/words.js";
 import { openHints } from "../../src/database/hints.js";
 import { createMetrics } from "../../src/metrics.js";
 import { createServer } from "../../src/server.js";
 import { createSurfaces } from "../../src/surfaces.js";
-import { createTenant, createTestDatabase, silent, type TestDatabase } from "./database.js";
+import { createTenant, createTestDatabase, type MemberOptions, silent, type TestDatabase } from "./database.js";
+import { atEnd, type Span, useFixture } from "./use.js";
 
 /** A member of a tenant with a token of theirs. */
 export interface TestMember {
@@ -29,17 +29,29 @@ export function tokenOf(userId: string, expiresInSeconds = 3600): string {
   return issueToken(RULES, userId, expiresInSeconds);
 }
 
-/** @param on the database to serve; by default one that is dropped when the API closes. */
+/**
+ * Starts an API, which closes at the end of the test or block if nobody has closed it before.
+ * @param on the database to serve; by default one of its own.
+ */
 export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase, log = silent) {
   const own = on ?? (await createTestDatabase());
+  // All that has opened closes again, also where the rest does not open.
+  const opened = new AsyncDisposableStack();
+  atEnd(() => opened.disposeAsync());
   const config: Config = { ...loadConfig({ CREATE_LIMIT_PER_MINUTE: "0" }), port: 0, ...settings };
   const { database, url } = own;
-  const hints = openHints(config.notify ? url : null, silent);
-  const api = await createApi({ config, database, hints, rules: RULES, log });
+  const hints = opened.adopt(openHints(config.notify ? url : null, silent), (one) => one.close());
+  const api = opened.adopt(await createApi({ config, database, hints, rules: RULES, log }), (one) => one.close());
   const metrics = createMetrics(database);
   const surfaces = await createSurfaces({ ...api, config, log });
   const server = createServer({ config, log, database, metrics, surfaces });
   metrics.watchFeed(api);
+  opened.defer(async () => {
+    server.failReadiness();
+    await server.closeSockets();
+    // Less than a server lingers for requests to come: these tests have sent their last.
+    await server.close(100);
+  });
   const { url: address, port } = await server.listen();
   return {
     url: address,
@@ -51,20 +63,25 @@ export async function startApi(settings: Partial<Config> = {}, on?: TestDatabase
     ...api,
     ...api.services,
     server,
-    member: (options?: { seat?: SeatType; role?: MemberRole }) => createMember(database, options),
-    async close() {
-      server.failReadiness();
-      await server.closeSockets();
-      // Less than a server lingers for requests to come: these tests have sent their last.
-      await server.close(100);
-      await api.close();
-      await hints.close();
-      if (on === undefined) await own.drop();
-    },
+    member: (options?: MemberOptions) => createMember(database, options),
+    close: () => opened.disposeAsync(),
   };
 }
 
-async function createMember(database: Database, options?: { seat?: SeatType; role?: MemberRole }): Promise<TestMember> {
+/** An API for the tests beside the call, as `startApi` starts it. */
+export function useApi(
+  settings: Partial<Config> = {},
+  { on, log, per }: Span & { on?: TestDatabase; log?: typeof silent } = {},
+): TestApi {
+  return useFixture(() => startApi(settings, on, log), { per });
+}
+
+/** A new tenant's member for the tests beside the call. */
+export function useMember(api: Pick<TestApi, "member">, { per, ...options }: Span & MemberOptions = {}): TestMember {
+  return useFixture(() => api.member(options), { per });
+}
+
+async function createMember(database: Database, options?: MemberOptions): Promise<TestMember> {
   const { tenantId, userId } = await createTenant(database, options);
   const token = tokenOf(userId);
   return { tenantId, userId, token, headers: headersFor(token, tenantId) };

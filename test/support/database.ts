@@ -3,38 +3,43 @@ import pg from "pg";
 import { Database } from "../../src/database/database.js";
 import type { MemberRole, SeatType } from "../../src/words.js";
 import { createLogger } from "../../src/log.js";
+import { atEnd, type Span, useFixture } from "./use.js";
 
 /** A database of a test's own, migrated; the login is no superuser. */
 export interface TestDatabase {
   url: string;
   superuserUrl: string;
   database: Database;
-  drop(): Promise<void>;
 }
 
 export const silent = createLogger("silent");
 export const SYSTEM = { role: "worker", actor: "system" } as const;
 
+/** It is dropped at the end of the test or block. */
 export async function createTestDatabase(poolSize = 10): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   await asSuperuser(`create database ${name} template atlas_template owner atlas`);
+  atEnd(() => asSuperuser(`drop database ${name} with (force)`));
   const url = onDatabase("ATLAS_TEST_URL", name);
   const database = await Database.connect({ url, poolSize, log: silent });
-  return {
-    url,
-    superuserUrl: onDatabase("ATLAS_TEST_SUPERUSER_URL", name),
-    database,
-    async drop() {
-      await database.close();
-      await asSuperuser(`drop database ${name} with (force)`);
-    },
-  };
+  atEnd(() => database.close());
+  return { url, superuserUrl: onDatabase("ATLAS_TEST_SUPERUSER_URL", name), database };
+}
+
+/** A database for the tests beside the call, as `createTestDatabase` makes it. */
+export function useDatabase({ per, poolSize }: Span & { poolSize?: number } = {}): TestDatabase {
+  return useFixture(() => createTestDatabase(poolSize), { per });
+}
+
+export interface MemberOptions {
+  seat?: SeatType;
+  role?: MemberRole;
 }
 
 /** A new tenant with one member. */
 export async function createTenant(
   database: Database,
-  { seat = "enterprise", role = "member" }: { seat?: SeatType; role?: MemberRole } = {},
+  { seat = "enterprise", role = "member" }: MemberOptions = {},
 ): Promise<{ tenantId: string; userId: string }> {
   const [tenantId, userId] = [randomUUID(), randomUUID()];
   await database.transaction(SYSTEM, async (tx) => {

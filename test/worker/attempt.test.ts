@@ -3,7 +3,7 @@ import { type Handler, type HandlerContext, type Json, PermanentError } from "..
 import { cancel } from "../../src/queue/cancel.js";
 import { HANDED_BACK, retryDelayMs } from "../../src/queue/retry-policy.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
-import { createRig, type Rig, untilStopped } from "./rig.js";
+import { useRig, type Rig, untilStopped } from "./rig.js";
 
 const REFUSE_SECRETS = `
   create function refuse_secrets() returns trigger language plpgsql as $$
@@ -13,13 +13,11 @@ const REFUSE_SECRETS = `
   end $$;
   create trigger refuse_secrets before update on jobs for each row execute function refuse_secrets()`;
 
-let rig: Rig;
+const rig = useRig();
 let handle: Handler;
 beforeAll(async () => {
-  rig = await createRig();
   rig.work({ RUN: (...given) => handle(...given) });
 });
-afterAll(() => rig.close());
 
 /** Runs one job by a handler of its own and waits until it is not running. */
 async function run(handler: Handler, options: Parameters<Rig["enqueue"]>[1] = {}) {

@@ -1,13 +1,9 @@
 import { claim } from "../../src/queue/claim.js";
 import { SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
-import { createRig, gate, type Rig } from "./rig.js";
+import { useRig, gate } from "./rig.js";
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await createRig();
-});
-afterEach(() => rig.close());
+const rig = useRig({ per: "test" });
 
 describe("claim", () => {
   it("runs each of 1,000 jobs once, with two workers at it", async () => {

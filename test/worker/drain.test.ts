@@ -1,12 +1,8 @@
 import type { StopReason } from "../../src/worker/stop-reason.js";
 import { asSuperuser } from "../support/database.js";
-import { createRig, gate, type Rig, untilStopped } from "./rig.js";
+import { useRig, gate, untilStopped } from "./rig.js";
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await createRig();
-});
-afterEach(() => rig.close());
+const rig = useRig({ per: "test" });
 
 describe("drain", () => {
   it("lets running jobs end, claims no more, and signs off", async () => {

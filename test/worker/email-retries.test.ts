@@ -1,29 +1,23 @@
 import { createHandlers } from "../../src/handlers/create-handlers.js";
 import type { Handler, RegisteredHandler } from "../../src/handlers/handler.js";
 import { retryDelayMs } from "../../src/queue/retry-policy.js";
-import { createMailRig, type MailRig, refuse, replyOf } from "../handlers/email-rig.js";
+import { refuse, replyOf, useMailRig } from "../handlers/email-rig.js";
 import { silent } from "../support/database.js";
 import { until } from "../support/until.js";
-import { createRig, MUTE, type Rig } from "./rig.js";
+import { atEnd } from "../support/use.js";
+import { MUTE, useRig } from "./rig.js";
 
 const DAY_MS = 24 * 3_600_000;
 const INPUT = { to: "jane@example.com", cc: "later@example.com", bcc: "no@example.com" };
 
-let rig: Rig;
-let mail: MailRig;
-beforeEach(async () => {
-  [rig, mail] = await Promise.all([createRig(), createMailRig()]);
-});
-afterEach(async () => {
-  await rig.close();
-  await mail.close();
-});
+const mail = useMailRig();
+const rig = useRig({ per: "test" });
 
 /** EMAIL_SEND and ENGINE_RUN as a worker has them. */
 async function handlersFor(smtpUrl: string): Promise<Record<string, RegisteredHandler>> {
   const config = { smtpUrl, emailFrom: "jobs@localhost", dataDir: mail.dataDir, handlersDir: null, production: false };
   const { handlers, close } = await createHandlers(config, silent);
-  mail.onClose(close);
+  atEnd(close);
   return Object.fromEntries(handlers);
 }
 

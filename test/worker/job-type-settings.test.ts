@@ -2,16 +2,12 @@ import { type Handler, RetryError } from "../../src/handlers/handler.js";
 import { parseHandlerModule } from "../../src/handlers/handler-module.js";
 import { rescue } from "../../src/queue/rescue.js";
 import { SYSTEM } from "../support/database.js";
-import { createRig, type Rig, untilStopped } from "./rig.js";
+import { useRig, untilStopped } from "./rig.js";
 
 const DAY_MS = 24 * 3_600_000;
 const fails: Handler = () => Promise.reject(new Error("no luck"));
 
-let rig: Rig;
-beforeAll(async () => {
-  rig = await createRig();
-});
-afterAll(() => rig.close());
+const rig = useRig();
 
 function throwAny(thrown: unknown): never {
   throw thrown;

@@ -8,13 +8,9 @@ import type { WorkerOptions } from "../../src/worker/worker.js";
 import { asSuperuser } from "../support/database.js";
 import { openDatabaseProxy } from "../support/database-proxy.js";
 import { until } from "../support/until.js";
-import { createRig, gate, MUTE, type Rig, untilStopped } from "./rig.js";
+import { useRig, gate, MUTE, untilStopped } from "./rig.js";
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await createRig();
-});
-afterEach(() => rig.close());
+const rig = useRig({ per: "test" });
 
 /** A worker that seems dead to the others after its first beat; holding so many jobs it claims no more. */
 function mute(jobs: number): Partial<WorkerOptions> {

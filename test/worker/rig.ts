@@ -8,6 +8,7 @@ import { registered } from "../handlers/handler-context.js";
 import { createTenant, createTestDatabase, silent, SYSTEM } from "../support/database.js";
 import { newJob } from "../support/new-job.js";
 import { until } from "../support/until.js";
+import { atEnd, type Span, useFixture } from "../support/use.js";
 
 /** Short enough for tests, long enough for two busy cores. */
 const INTERVALS: Partial<WorkerIntervals> = {
@@ -27,13 +28,15 @@ export const MUTE: Partial<WorkerIntervals> = { ...INTERVALS, beatMs: 600_000, s
 
 export type Rig = Awaited<ReturnType<typeof createRig>>;
 
-/** A database with a tenant, and workers on it that are drained when the rig closes. */
-export async function createRig() {
+/** A database with a tenant, and workers on it. */
+async function createRig() {
   const own = await createTestDatabase();
   const { database, url } = own;
   const { tenantId, userId } = await createTenant(database);
   const hints = openHints(null, silent);
+  atEnd(() => hints.close());
   const workers: Worker[] = [];
+  atEnd(() => Promise.all(workers.map((worker) => worker.drain())));
 
   const rows = <Row>(sql: string, values: readonly unknown[] = []): Promise<Row[]> =>
     database.transaction(SYSTEM, (tx) => tx.query<Row>(sql, values));
@@ -95,12 +98,12 @@ export async function createRig() {
       (await rows<{ status: string }>("select status from job_events where job_id = $1 order by version", [id])).map(
         ({ status }) => status,
       ),
-    async close(): Promise<void> {
-      await Promise.all(workers.map((worker) => worker.drain()));
-      await hints.close();
-      await own.drop();
-    },
   };
+}
+
+/** A rig for the tests beside the call; its workers are drained at the end. */
+export function useRig(span: Span = {}): Rig {
+  return useFixture(createRig, span);
 }
 
 /** A handler that waits to be let go, however its signal fires, and tells what it saw. */

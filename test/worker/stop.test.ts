@@ -2,13 +2,9 @@ import { cancel } from "../../src/queue/cancel.js";
 import type { StopReason } from "../../src/worker/stop-reason.js";
 import { SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
-import { createRig, gate, type Rig, untilStopped } from "./rig.js";
+import { useRig, gate, untilStopped } from "./rig.js";
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await createRig();
-});
-afterEach(() => rig.close());
+const rig = useRig({ per: "test" });
 
 function askToCancel(id: string) {
   return rig.database.transaction(SYSTEM, (tx) => cancel(tx, rig.tenantId, id));

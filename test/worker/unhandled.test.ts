@@ -1,12 +1,8 @@
 import { pino } from "pino";
-import { createRig, type Rig } from "./rig.js";
+import { useRig } from "./rig.js";
 import { until } from "../support/until.js";
 
-let rig: Rig;
-beforeEach(async () => {
-  rig = await createRig();
-});
-afterEach(() => rig.close());
+const rig = useRig({ per: "test" });
 
 it("a worker says once which job types wait for a handler, and how many jobs", async () => {
   const lines: Record<string, unknown>[] = [];
