@@ -4,27 +4,23 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { call } from "../rest/call.js";
-import type { TestMember } from "../support/api.js";
-import { createTestDatabase, type TestDatabase } from "../support/database.js";
+
+import { useDatabase } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
 import { serviceMember, startService } from "../support/service.js";
+import { atEnd, useFixture } from "../support/use.js";
 
-let own: TestDatabase;
-let member: TestMember;
+const own = useDatabase();
+const member = useFixture(() => serviceMember(own));
 let folder: string;
-beforeAll(async () => {
-  own = await createTestDatabase();
-  member = await serviceMember(own);
-});
-afterAll(() => own.drop());
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "atlas-layout-"));
+  atEnd(() => rm(folder, { recursive: true, force: true }));
   for (const name of ["src", "package.json", "tsconfig.json", "tsconfig.build.json"]) {
     await cp(name, join(folder, name), { recursive: true });
   }
   await symlink(resolve("node_modules"), join(folder, "node_modules"), "junction");
 });
-afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const source = (name: string) => join(folder, "src", name);
 

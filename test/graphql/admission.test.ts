@@ -1,14 +1,9 @@
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { send } from "../support/graphql.js";
 import { socketOf } from "../support/watch.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-afterAll(() => api.close());
+const api = useApi();
+const member = useMember(api);
 
 interface Operation {
   query: string;
