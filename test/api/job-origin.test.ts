@@ -1,17 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { createAtlasClient } from "../../src/client/index.js";
 import { call } from "../rest/call.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, useMember } from "../support/api.js";
 import { SYSTEM } from "../support/database.js";
 import { ask } from "../support/graphql.js";
 
-let api: TestApi;
-let member: TestMember;
-beforeAll(async () => {
-  api = await startApi();
-  member = await api.member();
-});
-afterAll(() => api.close());
+const api = useApi();
+const member = useMember(api);
 
 const JOB = "query ($id: ID!) { job(id: $id) { createdBy origin { kind id } } }";
 

@@ -4,16 +4,12 @@ import { cancel } from "../../src/queue/cancel.js";
 import { enqueue } from "../../src/queue/enqueue.js";
 import { enqueueInDay } from "../../src/queue/enqueue-in-day.js";
 import type { JobOrigin } from "../../src/queue/job.js";
-import { asSuperuser, createTenant, createTestDatabase, SYSTEM, type TestDatabase } from "../support/database.js";
+import { asSuperuser, createTenant, useDatabase, SYSTEM } from "../support/database.js";
 import { newJob } from "../support/new-job.js";
 
-let own: TestDatabase;
+const own = useDatabase();
 let tenantId: string;
 let userId: string;
-beforeAll(async () => {
-  own = await createTestDatabase();
-});
-afterAll(() => own.drop());
 beforeEach(async () => {
   ({ tenantId, userId } = await createTenant(own.database));
 });
