@@ -1,4 +1,4 @@
-import { useApi, useMember } from "../support/api.js";
+import { useApi, useMember, type TestApi, startApi } from "../support/api.js";
 import { send } from "../support/graphql.js";
 import { socketOf } from "../support/watch.js";
 
