@@ -16,7 +16,7 @@ const ALLOWED = {
   services: ["auth", "bounds", "database", "feed", "limits", "queue"],
   worker: ["bounds", "database", "handlers", "limits", "queue"],
   http: { values: ["auth", "bounds", "limits"], types: ["database", "metrics"] },
-  rest: { values: ["auth", "bounds", "http", "limits", "services"], types: SERVED },
+  rest: { values: ["bounds", "http", "limits", "services"], types: ["auth", "queue"] },
   "graphql/api": { values: ["auth", "bounds", "limits", "services"], types: SERVED },
   "graphql/admission": { values: ["bounds", "graphql/api", "limits"], types: ["auth"] },
   "graphql/socket": { values: ["auth", "bounds", "graphql/admission", "graphql/api", "limits", "services"] },

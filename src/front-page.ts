@@ -7,9 +7,8 @@ import { DEMO } from "./demo.js";
 type PageConfig = Pick<Config, "role" | "production" | "databaseUrl" | "dataDir">;
 
 /**
- * A page for whoever opens the service in a browser: what runs, where its parts are, and lines to paste; in production its name
- * alone. It needs no script and no style, so that the policy of all answers fits it. What asks for anything but a page is passed
- * on.
+ * The page that a browser shows at `/`: what runs, links to its parts, and lines to paste; in production the name alone. It has no
+ * script and no style, so the content security policy of all answers fits it. A request that does not accept HTML is passed on.
  */
 export function createFrontPage(config: PageConfig): RequestHandler {
   const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -55,9 +54,9 @@ const WHAT: Record<Config["role"], string> = {
   worker: "a worker (ROLE=worker): the API is elsewhere",
 };
 
-/** No secret is among them: the token is made by the command line, for whoever may read the service's key. */
+/** Lines to paste. They hold no secret: the command line makes the token, for a person who may read the service's key. */
 function lines(url: string, dataDir: string, { tenantId, userId }: { tenantId: string; userId: string }): string {
-  // Where the command line would look for the service's key by itself, it needs no telling.
+  // The command line finds the service's key by itself where DATA_DIR has its default.
   const where = dataDir === resolve(".data") ? "" : `export DATA_DIR='${escaped(dataDir.replaceAll("'", "'\\''"))}'; `;
   return `<p>Get a token, watch, and once that says “Watching …” create a job, in a terminal in that folder:</p>
 <pre>

@@ -2,13 +2,13 @@ import type { Server, ServerResponse } from "node:http";
 import net, { type Socket } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
-/** For requests to come that are on their way when a shutdown begins. */
+/** How long a shutdown still takes requests that were sent before it began. */
 const LINGER_MS = 500;
 
 /**
- * Follows a server's connections, so that it can stop taking them and end each as soon as it owes no answer. Node's own
- * `close` cuts off an answer that is still on its way to a slow reader, and a request that is on its way here.
- * @returns begins the drain; the promise is fulfilled when the last connection is gone.
+ * Follows a server's connections, so that it can stop taking them and end each once its last request is answered. Node's own
+ * `close` cuts off an answer that a slow reader has not read to its end, and a request that has been sent and not yet read.
+ * @returns a function that begins the drain; its promise is fulfilled when the last connection has ended.
  */
 export function prepareDrain(server: Server): () => Promise<void> {
   const sockets = new Set<Socket>();
@@ -23,7 +23,7 @@ export function prepareDrain(server: Server): () => Promise<void> {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  // Before whoever answers it.
+  // Before the listener that answers: it may send the headers at once.
   server.prependListener("request", (_request, response) => {
     if (draining) response.setHeader("Connection", "close");
     owed.add(response);
@@ -35,7 +35,7 @@ export function prepareDrain(server: Server): () => Promise<void> {
   return async () => {
     draining = true;
     for (const response of owed) if (!response.headersSent) response.setHeader("Connection", "close");
-    // Connections that wait to be taken would be reset: a whole turn of the event loop takes them.
+    // The close would reset connections that wait in the kernel; in a whole turn of its event loop Node accepts them.
     await nextTurn();
     await nextTurn();
     const gone = new Promise<void>((resolve) => net.Server.prototype.close.call(server, () => resolve()));

@@ -4,7 +4,7 @@ import { CONNECTIONS } from "../limits/policies.js";
 
 const KEEP_ALIVE_MS = 15_000;
 
-/** Writes a response of server-sent events, as fast as its reader reads. */
+/** Writes a response of server-sent events, no faster than its client reads. */
 export class EventStreamWriter {
   private readonly keepAlive: NodeJS.Timeout;
   private readonly gone = new AbortController();
@@ -12,7 +12,7 @@ export class EventStreamWriter {
   constructor(private readonly response: Response) {
     response.status(200).set({
       "Content-Type": "text/event-stream; charset=utf-8",
-      // Proxies would hold events back until a buffer is full, those that compress too.
+      // Proxies that buffer or compress would hold events back until a buffer of theirs is full.
       "Cache-Control": "no-store, no-transform",
       "X-Accel-Buffering": "no",
     });
@@ -25,8 +25,8 @@ export class EventStreamWriter {
   }
 
   /**
-   * Resolves when there is room for more, or the reader is gone. Only what is not awaited can gather, and that is a few
-   * lines.
+   * Writes one frame. Resolves when the socket takes more, or the client is gone. A caller that does not wait adds to what the
+   * response holds in memory: only the first lines of a stream and its keep-alives are written so.
    */
   async write(frame: string): Promise<void> {
     if (this.response.destroyed || this.response.writableEnded) return;

@@ -13,7 +13,7 @@ export interface HealthOptions {
 }
 
 const READY_TIMEOUT_MS = 2_000;
-/** How long an answer about the database holds, so that probes cannot load it. */
+/** For how long an answer about the database is given again: so probes ask it once a second at most. */
 const READY_KEPT_MS = 1_000;
 
 /** The routes for whoever operates the service: `/healthz`, `/readyz` and `/metrics`. They take no token. */
@@ -45,7 +45,7 @@ export function createHealthRoutes({ database, metrics, isReady }: HealthOptions
   return router;
 }
 
-/** Whether the database answers in time. Probes that come together, or soon after, share one question. */
+/** Asks whether the database answers in time. Probes within the time above share one question. */
 function databaseCheck(database: Database): () => Promise<boolean> {
   let asked: Promise<boolean> | null = null;
   const ask = async (): Promise<boolean> => {

@@ -10,7 +10,7 @@ export function createHttpServer(app: RequestListener): Server {
       connectionsCheckingInterval: REQUESTS.headersMs / 2,
       keepAliveTimeout: CONNECTIONS.idleMs,
       maxHeaderSize: REQUESTS.headerBytes,
-      // Others are ignored, as HTTP has it: Java's own client offers h2c with each request.
+      // A server may ignore other upgrades (RFC 9110, 7.8), and must here: Java's own client offers h2c with each request.
       shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
     },
     (request, response) => {
@@ -22,8 +22,8 @@ export function createHttpServer(app: RequestListener): Server {
 }
 
 /**
- * The target that a request names, without the host that proxies put before it. Express leads one that it cannot parse
- * past every handler: as `*`, which no route has, it gets the answer of all unknown targets.
+ * A request's target without scheme and host, which some proxies send. Express calls no handler for a target that it cannot
+ * parse; such a one becomes `*`, which no route has, and is answered like every unknown path.
  */
 function originForm({ url = "" }: IncomingMessage): string {
   if (url.startsWith("/")) return url;

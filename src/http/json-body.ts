@@ -6,13 +6,13 @@ import type { Pace } from "../limits/pace.js";
 import { BODIES } from "../limits/policies.js";
 import { localsOf } from "./request-locals.js";
 
-/** Smaller bodies are not looked at. */
+/** The values and names of smaller bodies are not counted. */
 const COUNTED_BYTES = 64 * 1024;
 
 /**
- * Parses a JSON body of at most `limitBytes`, and refuses other media types. A request without a body passes: what it leaves
- * out is the business of whoever reads it.
- * @param pace at which each user sends bodies; whoever is ahead of it waits before theirs is read.
+ * Parses a JSON body of at most `limitBytes`, and refuses other media types. A request without a body passes: the
+ * route says what is missing.
+ * @param pace at which each user may send bodies; the next body of a user who is ahead of it is read later.
  */
 export function jsonBody(limitBytes: number, pace: Pace): RequestHandler[] {
   const refuseOthers: RequestHandler = (request, _response, next) => {
@@ -29,7 +29,7 @@ export function jsonBody(limitBytes: number, pace: Pace): RequestHandler[] {
     next();
   };
   const verify = (_request: unknown, response: unknown, body: Buffer, charset: string): void => {
-    // JSON has no other between systems (RFC 8259), and the bytes of others would be counted wrongly.
+    // JSON between systems is UTF-8 (RFC 8259), and the counts below read its bytes.
     if (charset !== "utf-8") throw new AtlasError("unsupported_media_type", "Send the body in UTF-8");
     const { values, names } = countsOf(body);
     const sender = senderOf(response as Response);
@@ -41,7 +41,7 @@ export function jsonBody(limitBytes: number, pace: Pace): RequestHandler[] {
   return [refuseOthers, takeTurn, text({ limit: limitBytes, type: ["application/json", "+json"], verify }), parse];
 }
 
-/** Not express's own parser, which makes a double of each number. */
+/** In place of Express's own parser, which makes a double of each number and so changes long ones. */
 const parse: RequestHandler = (request: Request, _response, next) => {
   const body: unknown = request.body;
   if (typeof body === "string") {
@@ -61,7 +61,7 @@ function senderOf(response: Response): string | undefined {
 
 const [QUOTE, BACKSLASH, COMMA, COLON, BRACKET, BRACE] = Buffer.from('"\\,:[{');
 
-/** Counts, outside of texts, what begins a value, and about how many different names fields have. */
+/** Counts a body's values, and about how many different names its fields have; what stands inside of texts does not count. */
 function countsOf(body: Buffer): { values: number; names: number } {
   const counts = { values: 0, names: 0 };
   if (body.length < COUNTED_BYTES) return counts;
@@ -85,12 +85,12 @@ function countsOf(body: Buffer): { values: number; names: number } {
 }
 
 const HASHES = 2 ** 20;
-/** So long names are few. */
+/** Only so much of a name is hashed; a body of 8 MiB has few names that are longer. */
 const HASHED_BYTES = 200;
-/** Known to nobody, so that nobody can find names which count as one. */
+/** Drawn anew by each process and told to nobody: a client cannot look for names with one hash, which would count as one. */
 const SEED = randomInt(2 ** 32);
 
-/** FNV-1a, and a step of MurmurHash's end, which has each bit depend on all. */
+/** FNV-1a, and one step of MurmurHash's finalizer, so that each bit of the hash depends on every byte. */
 function hashOf(body: Buffer, from: number, to: number): number {
   let hash = SEED;
   for (let at = from; at < to && at < from + HASHED_BYTES; at++) hash = Math.imul(hash ^ (body[at] ?? 0), 0x01000193);

@@ -17,8 +17,9 @@ const ENDS: Record<MembershipEnd, () => AtlasError> = {
 
 /**
  * Counts a request among those of its viewer that last, and says when it must end: its token expires, its member leaves
- * the tenant, the service shuts down, or its client has left, which nobody is there to be told.
- * @returns a signal whose reason is the AtlasError to tell, and what ends the watch, for a request that ends by itself.
+ * the tenant, the service shuts down, or its client has left.
+ * @returns `ending`, a signal whose reason is the AtlasError to answer, and `release`, which ends the watch when the request
+ * ends by itself.
  * @throws AtlasError `invalid_token`, `rate_limit_exceeded`
  */
 export function watchLasting(
@@ -38,7 +39,7 @@ export function watchLasting(
   };
   closing.addEventListener("abort", close);
   response.once("close", leave);
-  // Of what has happened already nobody would be told.
+  // The listeners above are not called for what happened before they were added.
   if (response.destroyed) leave();
   else if (closing.aborted) close();
   return { ending: ending.signal, release };

@@ -17,8 +17,8 @@ export async function listen(server: net.Server, { port, host }: Place): Promise
 }
 
 /**
- * Looks whether the configured place can be had, before anything is made that would be made in vain. Nothing is served on it
- * yet: whoever connects must be refused until all is ready, or a load balancer would send requests.
+ * Checks that the configured port can be had, before the database is opened, and gives it back at once: until the service is
+ * ready, connections must be refused, or a load balancer would send requests.
  * @throws ConfigError as `listen`
  */
 export async function checkPort(place: Place): Promise<void> {

@@ -18,8 +18,8 @@ export function oneQueryValue(request: Request, ...names: [string, ...string[]])
 }
 
 /**
- * Refuses what a route does not know, and names without a value: a script whose variable is unset must not get what it did
- * not ask for. Not for the legacy API's routes, which ignore both.
+ * Refuses names that a route does not know, and names without a value, as a script with an unset variable sends them: it would
+ * be answered as if it had not asked. The legacy API's routes ignore both and are not checked.
  * @throws AtlasError `invalid_input`
  */
 export function checkQuery(request: Request, known: readonly string[]): void {

@@ -12,7 +12,7 @@ export interface SignInOptions {
 }
 
 /**
- * Settles who asks, before a body is read. A user's requests take turns; the turn ends with the response, or with
+ * Signs a member in, before a body is read. A user's requests take turns; the turn ends with the response, or with
  * `leaveEarly`.
  */
 export function signIn(
@@ -34,8 +34,8 @@ export function signIn(
 }
 
 /**
- * Takes another turn for a request that has left early: who asks is settled anew.
- * @param lastedMs what it has lasted so far, which does not count for its deadline.
+ * Takes another turn for a request that has given its turn up: its token and membership are checked again.
+ * @param lastedMs how long the request has lasted so far; its deadline is moved by as much.
  * @returns whether anybody still waits for an answer.
  */
 export async function enterAgain(
@@ -52,7 +52,7 @@ async function enter(authenticator: Authenticator, credentials: Credentials, res
   const locals = localsOf(response);
   const { viewer, leave } = await authenticator.enter(credentials, locals.scope);
   response.once("close", leave);
-  // Nobody waits for an answer, and nobody would hear of a later close.
+  // The response has closed already: the listener above is not called any more.
   if (locals.scope.gone.aborted) {
     leave();
     return false;

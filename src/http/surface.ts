@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import type { RequestHandler } from "express";
 
-/** One way to ask for what the services do, such as REST. Surfaces know nothing of each other. */
+/** One way for clients to reach the services, such as REST. Surfaces know nothing of each other. */
 export interface Surface {
   /**
    * Its routes, each with its full path, which the metrics show.
@@ -10,7 +10,7 @@ export interface Surface {
   routes(closing: AbortSignal): RequestHandler;
   /**
    * Answers the server's upgrade requests; one surface at most can.
-   * @param trusts whether the peer at an address is a proxy whose word counts, as Express compiles it.
+   * @param trusts whether the peer at an address is a proxy whose X-Forwarded headers count, by Express's `trust proxy`.
    */
   serveUpgrades?(server: Server, trusts: (address: string, hop: number) => boolean): void;
   /** Closes the sockets that it has upgraded, and takes no more. */

@@ -1,18 +1,18 @@
 import { z } from "zod";
 import { type ErrorCode, type ErrorDetail, ERRORS, invalidInput } from "../errors.js";
 
-/** What a route takes and answers: its checks read it, tests hold every answer against it, and it converts to JSON Schema. */
+/** What a route takes and answers. The router checks requests by it, the tests check answers; it converts to JSON Schema. */
 export interface RouteContract {
   method: "get" | "post" | "delete";
-  /** With `:name` for what stands in it. */
+  /** As Express has it: `:id` stands for one segment. */
   path: string;
   /** What it does, in one line. */
   summary: string;
   /** Whether the legacy API had it: such a route ignores what it does not know; ours refuse it by name. */
   legacy: boolean;
-  /** What stands in the path; absent: nothing. */
+  /** The segments with a name; absent: the path has none. */
   params?: z.ZodObject;
-  /** By name, each spelling a name of its own; absent: nothing. */
+  /** By name; another spelling is another name. Absent: it takes none. */
   query?: z.ZodObject;
   /** Headers of this route alone, in lower case; absent: none. */
   headers?: z.ZodObject;
@@ -34,7 +34,7 @@ export interface Answer {
   headers: readonly string[];
 }
 
-/** Whoever calls a route signs in and is checked; a request that cannot be read at all is `invalid_input`. */
+/** Of every route: it signs in and checks. A request that cannot be read at all is `invalid_input`. */
 export const SIGNED_IN_ERRORS = [
   "missing_bearer_token",
   "invalid_token",
@@ -95,6 +95,6 @@ export function read<Schema extends z.ZodType>(schema: Schema, value: unknown, p
  * @param io `input`: what a client may send; `output`: what it is answered.
  */
 export function toJsonSchema(schema: z.ZodType, io: "input" | "output"): z.core.JSONSchema.BaseSchema {
-  // What a client cannot send has no JSON Schema: a create's `input` is checked by our own code, and GraphQL's instants are Dates.
+  // `any`: a create's `input` is checked by our own code and its instants may be Dates; their `meta` says what JSON has.
   return z.toJSONSchema(schema, { io, unrepresentable: "any" });
 }

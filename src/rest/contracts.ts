@@ -3,7 +3,7 @@ import { jobEvents } from "./job-events.contract.js";
 import { cancelJob, createOneJob, deleteJob, getJob, listJobs, retryJob } from "./jobs.contract.js";
 import { listMembers } from "./members.contract.js";
 
-/** The contracts of all routes; a path without a name for any value before those that have one. */
+/** The contracts of all routes. */
 export const REST_CONTRACTS: readonly RouteContract[] = [
   listJobs,
   jobEvents,

@@ -38,18 +38,18 @@ export function createJobEventsRoutes(options: JobEventsRoutesOptions): Route[] 
       ending.addEventListener("abort", stop);
       if (ending.aborted) stop();
       const untilEnd = toEnd === null ? null : await untilFinished(services, viewer, toEnd, changes);
-      // The listeners of a reader who has left already would never be called.
+      // The client has left already: listeners that are added now would never be called.
       if (response.destroyed) {
         await changes.return?.();
         return;
       }
-      // What tells a browser that has seen the end not to come again.
+      // 204 tells a browser's EventSource, which reconnects after the end, not to come again.
       if (untilEnd?.over === true && request.get("last-event-id") !== undefined) {
         response.status(204).end();
         return;
       }
       leaveEarly(response);
-      // Behind a body that nobody reads, the connection's end would not be seen.
+      // Node sees a connection's end only once the request's body has been read.
       request.resume();
       const writer = new EventStreamWriter(response);
       const write = ({ change, output }: ChangeToEnd, id: boolean): Promise<void> => {
@@ -97,7 +97,7 @@ function cursorOf(request: Request): string | null {
   return request.get("last-event-id") || after;
 }
 
-/** The jobs with whose end the stream ends; null: it does not. @throws AtlasError `invalid_input` */
+/** The jobs at whose end the stream ends; null: it goes on. @throws AtlasError `invalid_input` */
 function endsWithJobs(request: Request, { jobId, jobType, status }: ChangeFilter): readonly string[] | null {
   const until = oneQueryValue(request, "until");
   if (until === null) return null;

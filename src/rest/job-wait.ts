@@ -11,13 +11,13 @@ export interface JobWaitOptions extends LastingRequestOptions {
   authenticator: Authenticator;
 }
 
-/** With what the feed ends a stream that could begin again. */
+/** The codes with which the feed ends a stream that a client could resume. */
 const FEED_ENDS: ReadonlySet<string> = new Set(["unavailable", "cursor_expired", "slow_consumer"]);
 
 /**
  * Waits until a job has ended or is deleted, the time is up, the service shuts down, or the database has failed over. Meanwhile
  * the request has neither a connection of the database nor its user's turn; it takes another one at the end, for the answer.
- * @param eventCursor of the data that showed the job before its end: what happened since is looked at first.
+ * @param eventCursor of the read that showed the job unfinished: changes since then are looked at first.
  * @returns whether anybody still waits for an answer.
  * @throws AtlasError `invalid_token`, `tenant_access_denied`, `rate_limit_exceeded`, `unavailable`
  */
@@ -31,9 +31,9 @@ export async function waitForEnd(
   const { ending, release } = watchLasting(response, options);
   const { socket } = request;
   const silenceMs = socket.timeout ?? 0;
-  // Nothing comes and nothing goes while it waits.
+  // No byte passes while it waits: the server's limit of silence must last for as long again.
   socket.setTimeout(silenceMs + waitMs);
-  // Behind a body that nobody reads, the connection's end would not be seen.
+  // Node sees a connection's end only once the request's body has been read.
   request.resume();
   const enough = AbortSignal.any([ending, AbortSignal.timeout(waitMs)]);
   const up = new Promise<void>((resolve) => {
@@ -46,12 +46,12 @@ export async function waitForEnd(
     void up.then(() => changes.return?.());
     for await (const { status } of changes) if (isFinished(status)) return;
   };
-  // As at a failover: how the job is now says all that the client wants to know.
+  // After one of these, such as a failover, the client is answered with the job as it is now.
   const unlessFeedEnds = (error: unknown): void => {
     if (!(error instanceof AtlasError && FEED_ENDS.has(error.code))) throw error;
   };
   try {
-    // The feed waits for a database that is away; the client waits for so long only.
+    // While the database is away the feed waits without a bound; this wait has one.
     await Promise.race([untilEnd().catch(unlessFeedEnds), up]);
   } finally {
     release();

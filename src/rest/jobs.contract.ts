@@ -5,7 +5,7 @@ import { createJob } from "../services/create-job-input.js";
 import { type Answer, BODY_ERRORS, type RouteContract, SIGNED_IN_ERRORS } from "./contract.js";
 import { instant, jobDetail, jobItem, statusName } from "./job-representation.js";
 
-/** The place in the events that an answer shows: no change after it is missed by a stream that begins there. */
+/** The header with the cursor of what an answer shows: a stream of events after it misses no later change. */
 export const EVENT_CURSOR = "X-Event-Cursor";
 
 const params = z.object({ id: z.string().refine(isUuid, "must be a UUID").meta({ format: "uuid" }) });

@@ -39,7 +39,7 @@ export function createJobsRoutes(options: JobsRoutesOptions): Route[] {
       );
       if (created.replayed) response.set("Idempotency-Replayed", "true");
       const job = created.value;
-      // A create sent again may find its job anywhere.
+      // A create that is sent again finds its job in any status.
       response
         .set(EVENT_CURSOR, created.eventCursor)
         .json({ ok: true, id: job.id, status: statusNameOf(job.status, legacyStatusNames) });

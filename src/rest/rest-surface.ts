@@ -18,7 +18,7 @@ export interface RestSurfaceOptions {
   config: Pick<Config, "legacyStatusNames">;
 }
 
-/** REST: the legacy API's routes, and ours in its manner. */
+/** REST: the legacy API's routes, and our own in the same style. */
 export function createRestSurface({ config: { legacyStatusNames }, ...options }: RestSurfaceOptions): Surface {
   return {
     routes(closing) {

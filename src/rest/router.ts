@@ -8,7 +8,7 @@ import type { Pace } from "../limits/pace.js";
 import { BODIES } from "../limits/policies.js";
 import type { RouteContract } from "./contract.js";
 
-/** A contract, and what answers a request of a member whose query and body it allows. */
+/** A contract, and the handler behind sign-in and the contract's checks. */
 export interface Route {
   contract: RouteContract;
   answer: (request: Request, response: Response) => Promise<void>;
@@ -40,7 +40,7 @@ export function createRouter(routes: readonly Route[], { authenticator, bodies }
 
 const METHODS = { get: "GET, HEAD", post: "POST", delete: "DELETE" } as const;
 
-/** The legacy API's other places for the tenant, on routes that have them. */
+/** The query's names for the tenant, on the routes of the legacy API that have them. */
 function tenantNamesOf({ query }: RouteContract): string[] {
   return ["org_id", "orgId"].filter((name) => query !== undefined && name in query.shape);
 }
