@@ -26,15 +26,30 @@ export async function copySource(): Promise<SourceCopy> {
   for (const path of COPIED) await cp(path, join(folder, path), { recursive: true });
   for (const path of LINKED) await symlink(resolve(path), join(folder, path));
 
-  const jest = startJest(folder);
-  const gone = ended(jest);
-  // Only who waits for an answer is told.
-  gone.catch(() => undefined);
+  let jest: ChildProcess | null = null;
+  const stop = (): void => {
+    jest?.kill("SIGKILL");
+    jest = null;
+  };
   const run = async (files: string, tests: string): Promise<TestAnswer> => {
+    jest ??= startJest(folder);
+    const over = new AbortController();
+    const { signal } = over;
+    const answer = once(jest, "message", { signal }) as Promise<[TestAnswer]>;
+    const end = once(jest, "exit", { signal }).then(([code]) => {
+      throw new Error(`the process of the planted faults ended with ${code}`);
+    });
     const request: TestRequest = { files, tests };
-    const answer = once(jest, "message") as Promise<[TestAnswer]>;
     jest.send(request);
-    return (await within(BOUND_MS, Promise.race([answer, gone]), `the end of ${files}`))[0];
+    try {
+      return (await within(BOUND_MS, Promise.race([answer, end]), `the end of ${files}`))[0];
+    } catch (error) {
+      // It may be busy with the same request yet; the next one has a process of its own.
+      stop();
+      throw error;
+    } finally {
+      over.abort();
+    }
   };
   return {
     run,
@@ -46,12 +61,14 @@ export async function copySource(): Promise<SourceCopy> {
         path,
         sound.replace(from, () => to),
       );
-      const answer = await run(tests, literally(test));
-      await writeFile(path, sound);
-      return answer;
+      try {
+        return await run(tests, literally(test));
+      } finally {
+        await writeFile(path, sound);
+      }
     },
     async remove() {
-      jest.kill("SIGKILL");
+      stop();
       await rm(folder, { recursive: true });
     },
   };
@@ -60,11 +77,6 @@ export async function copySource(): Promise<SourceCopy> {
 function startJest(folder: string): ChildProcess {
   const execArgv = ["--disable-warning=ExperimentalWarning", "--experimental-vm-modules"];
   return fork(JEST, { cwd: folder, execArgv, stdio: ["ignore", "ignore", "inherit", "ipc"] });
-}
-
-async function ended(child: ChildProcess): Promise<never> {
-  const [code] = (await once(child, "exit")) as [number | null];
-  throw new Error(`the process of the planted faults ended with ${code}`);
 }
 
 /** The name of a test as the pattern that Jest wants. */
