@@ -91,10 +91,17 @@ export function toJobItem(job: Job, legacyStatusNames: boolean): JobItem {
   };
 }
 
+/** What REST does not show of a job: a field of `Job` that is neither here nor in `toJobDetail` does not compile. */
+type Hidden = "tenantId" | "timeoutMs" | "cancelRequestedAt" | "workerId" | "createdBy" | "position";
+
 /** @param legacyStatusNames write `succeeded` for `completed`. */
 export function toJobDetail(job: Job, legacyStatusNames: boolean): JobDetail {
   const { attempt, maxAttempts, runAt, version, origin } = job;
-  return { ...toJobItem(job, legacyStatusNames), attempt, maxAttempts, runAt: runAt.toJSON(), version, origin };
+  const item = toJobItem(job, legacyStatusNames);
+  return { ...item, attempt, maxAttempts, runAt: runAt.toJSON(), version, origin } satisfies Record<
+    Exclude<keyof Job, Hidden>,
+    unknown
+  >;
 }
 
 /** @param legacyStatusNames write `succeeded` for `completed`. */
