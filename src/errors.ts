@@ -47,7 +47,7 @@ export interface AtlasErrorOptions {
   cause?: unknown;
 }
 
-/** A failure with a code of the table above. It knows no transport; `rest/` and `graphql/` render it. */
+/** A failure with a code of the table above. It knows no transport: each surface has its own way to tell it. */
 export class AtlasError extends Error {
   override readonly name = "AtlasError";
   readonly details: readonly ErrorDetail[] | undefined;
