@@ -9,9 +9,9 @@ import {
 } from "graphql";
 import { AtlasError } from "../../errors.js";
 import { DOCUMENT } from "../../limits/policies.js";
+import { isPayload } from "../api/payload-selection.js";
 
 type Size = Record<keyof Omit<typeof DOCUMENT, "tokens" | "characters" | "lines" | "definitions">, number>;
-const PAYLOADS = new Set(["input", "output"]);
 
 const NAMES: Record<keyof Size, string> = {
   depth: "levels",
@@ -105,7 +105,7 @@ function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinition
       const key = alias?.value ?? name.value;
       if (keys.has(key)) size.repeats += 1 + below.fields;
       keys.add(key);
-      const payloads = below.payloads + (PAYLOADS.has(name.value) ? 1 : 0);
+      const payloads = below.payloads + (isPayload(name.value) ? 1 : 0);
       add(size, {
         ...below,
         depth: 1 + (name.value.startsWith("__") ? 0 : below.depth),

@@ -3,9 +3,8 @@ import { Arg, Ctx, ID, Info, Mutation, Resolver } from "type-graphql";
 import { CREATES } from "../../../limits/policies.js";
 import { type GraphqlContext, viewerOf } from "../context.js";
 import { costOfList, costOfRow } from "../complexity.js";
-import { selects } from "../selects.js";
+import { selectsPayload } from "../payload-selection.js";
 import { CreateJobInputType } from "../types/inputs.js";
-import { PAYLOAD } from "../types/job.js";
 import {
   CancelJobPayload,
   CreateJobPayload,
@@ -28,7 +27,7 @@ export class JobMutationResolver {
     @Ctx() context: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<CreateJobPayload> {
-    const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
+    const payloads = selectsPayload(info) ? context.payloads : null;
     const { value: job, ...created } = await context.services.jobCommands.create(
       viewerOf(context),
       input,
@@ -50,7 +49,7 @@ export class JobMutationResolver {
     @Ctx() context: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<CreateJobsPayload> {
-    const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
+    const payloads = selectsPayload(info) ? context.payloads : null;
     const { value: jobs, ...created } = await context.services.jobCommands.createMany(
       viewerOf(context),
       input,

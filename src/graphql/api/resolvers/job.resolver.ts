@@ -5,9 +5,9 @@ import { connectionOf } from "../connection.js";
 import { costOfJobs, costOfRow } from "../complexity.js";
 import { FIRST, LAST } from "../page-arguments.js";
 import { selectedJob } from "../selected-job.js";
-import { selects } from "../selects.js";
+import { selectsPayload } from "../payload-selection.js";
 import { JobConnectionType } from "../types/job-connection.js";
-import { type JobResult, JobType, PAYLOAD } from "../types/job.js";
+import { type JobResult, JobType } from "../types/job.js";
 import { JobFilterInput } from "../types/inputs.js";
 
 /** The queries for jobs. */
@@ -48,7 +48,7 @@ export class JobResolver {
   ): Promise<JobConnectionType> {
     const viewer = viewerOf(context);
     const part = { filter, first, after, last, before };
-    const payloads = selects(info, ...PAYLOAD) ? context.payloads : null;
+    const payloads = selectsPayload(info) ? context.payloads : null;
     const page =
       payloads === null
         ? await context.services.jobs.listSummaries(viewer, part)

@@ -1,9 +1,8 @@
 import { Field, ID, Int, ObjectType } from "type-graphql";
 import { PAGE_SIZES } from "../page-arguments.js";
 import type { ActorKind, JobStatus } from "../../../words.js";
-import { costOfRow } from "../complexity.js";
 import { ActorKindName, JobStatusName } from "./enums.js";
-import { PageInfoType } from "./page-info.js";
+import { connectionType } from "./connection.js";
 import { JobErrorType } from "./job.js";
 import { DateTime, EventCursor } from "./scalars.js";
 
@@ -48,31 +47,16 @@ export class JobEventType {
   actor!: ActorType;
 }
 
-/** GraphQL's `JobEventEdge`. */
-@ObjectType("JobEventEdge", { description: "An event and its place in the list.", simpleResolvers: true })
-export class JobEventEdgeType {
-  @Field(() => String, { description: "Its place; opaque." })
-  cursor!: string;
-
-  @Field(() => JobEventType, { description: "The event." })
-  node!: JobEventType;
-}
-
 /** GraphQL's `JobEventConnection`. */
 @ObjectType("JobEventConnection", {
   description: `Relay connection of events, oldest first; ${PAGE_SIZES}.`,
   simpleResolvers: true,
 })
-export class JobEventConnectionType {
-  @Field(() => [JobEventEdgeType], { complexity: costOfRow, description: "The page's events with their cursors." })
-  edges!: JobEventEdgeType[];
-
-  @Field(() => [JobEventType], { complexity: costOfRow, description: "The page's events." })
-  nodes!: JobEventType[];
-
-  @Field(() => PageInfoType, { description: "Where this page lies in the list." })
-  pageInfo!: PageInfoType;
-
+export class JobEventConnectionType extends connectionType<JobEventType>("JobEvent", JobEventType, {
+  article: "An",
+  noun: "event",
+  whose: "its",
+}) {
   @Field(() => EventCursor, { description: "Subscribe after this cursor and no change since this page is missed." })
   eventCursor!: string;
 }

@@ -2,6 +2,7 @@ import { Field, ID, Int, ObjectType } from "type-graphql";
 import type { Job } from "../../../queue/job.js";
 import type { JobStatus, OriginKind } from "../../../words.js";
 import { JobOriginKindName, JobStatusName } from "./enums.js";
+import type { PAYLOAD } from "../payload-selection.js";
 import { NodeType } from "./node.js";
 import { DateTime, Json, JsonObject } from "./scalars.js";
 
@@ -30,9 +31,6 @@ export class JobOriginType {
   @Field(() => ID, { nullable: true, description: "The member's, the schedule's or the job's; null for the system." })
   id!: string | null;
 }
-
-/** The fields of `Job` that may be large, and are read only where they are selected. */
-export const PAYLOAD = ["input", "output"] as const;
 
 /** What GraphQL does not show of a job: a field of `Job` that is neither here nor in `JobType` does not compile. */
 type Hidden = "tenantId" | "workerId" | "position";
