@@ -18,12 +18,12 @@ import { formatError, logUnknownErrors, retryAfterOf, withRequestId } from "./ap
 export interface ApolloOptions {
   schema: GraphQLSchema;
   admission: Admission;
-  /** Whether errors leave out what the schema has, such as names like the one that is unknown. */
+  /** Whether errors leave out suggestions: names of the schema that are like an unknown one. */
   production: boolean;
   log: Logger;
 }
 
-/** Apollo Server, which answers queries and mutations over HTTP; not started yet. */
+/** Makes the Apollo Server that answers queries and mutations over HTTP; it must be started. */
 export function createApollo({ schema, admission, production, log }: ApolloOptions): ApolloServer<GraphqlContext> {
   return new ApolloServer<GraphqlContext>({
     schema,
@@ -33,13 +33,14 @@ export function createApollo({ schema, admission, production, log }: ApolloOptio
     hideSchemaDetailsFromClientErrors: production,
     introspection: true,
     includeStacktraceInErrorResponses: false,
-    // No page of another origin can send these without asking first: clients that query by GET, as urql does, may.
+    // A GET must have one of these headers, since a page of another origin cannot send them without a preflight. urql uses GET.
     csrfPrevention: {
       requestHeaders: ["authorization", "x-tenant-id", "x-apollo-operation-name", "apollo-require-preflight"],
     },
-    // Nobody was promised them, and each would be a way around what looks at a request's document.
+    // Not promised to clients. A request could name its document by a hash, and `checkDocument` would not see it.
     persistedQueries: false,
-    // It saves less than a tenth of a request, and whoever sends ever new documents fills it: 30 MiB.
+    // A store of parsed documents saves less than a tenth of a request, and takes 30 MiB once a client has filled it with
+    // different documents.
     documentStore: null,
     allowBatchedHttpRequests: false,
     stopOnTerminationSignals: false,
@@ -53,7 +54,7 @@ export function createApollo({ schema, admission, production, log }: ApolloOptio
   });
 }
 
-/** The request that an error is formatted for: Apollo refuses some before it has a context. */
+/** The id of the request that is answered: Apollo formats some errors before there is a context to read it from. */
 const requestIds = new AsyncLocalStorage<string>();
 
 /** Lets an Apollo server, once it has started, answer requests behind a JSON body parser. */
@@ -83,7 +84,7 @@ function admitOperations(admission: Admission): ApolloServerPlugin<GraphqlContex
   };
 }
 
-/** Status, headers and request id as the contract has them. */
+/** Logs what failed, and sets the status and the headers that are promised. */
 function answerAsPromised(log: Logger): ApolloServerPlugin<GraphqlContext> {
   return {
     requestDidStart: () =>
@@ -103,7 +104,10 @@ function answerAsPromised(log: Logger): ApolloServerPlugin<GraphqlContext> {
   };
 }
 
-/** A client of the older media type takes any status but 200 for a broken transport. */
+/**
+ * Whether a client knows the older media type alone. It reads a body only from an answer with status 200, and takes any other
+ * status for a failure of the network.
+ */
 export function wantsOldJson(accept: string): boolean {
   return accept.includes("application/json") && !accept.includes("application/graphql-response+json");
 }

@@ -10,7 +10,7 @@ import { wantsOldJson } from "./apollo.js";
 /** Refuses a stranger who wants more than the schema, and a document that is too large. */
 export const checkDocument: RequestHandler = (request: Request, response, next) => {
   const { viewer, refusal, scope } = localsOf(response);
-  // As Apollo reads it: Express's own parser stops after a thousand parameters.
+  // Read as Apollo reads it: Express's parser stops after a thousand parameters, and a query behind them would go unchecked.
   const query: unknown =
     request.method === "POST"
       ? (request.body as Record<string, unknown> | undefined)?.["query"]
@@ -23,7 +23,7 @@ export const checkDocument: RequestHandler = (request: Request, response, next) 
       response.status(wantsOldJson(request.get("accept") ?? "") ? 200 : 400).json(errorBody(error, scope.requestId));
       return;
     }
-    // A syntax error is Apollo's to tell.
+    // Apollo finds the syntax error again, and answers it.
     if (!(error instanceof GraphQLError)) throw error;
   }
   next();

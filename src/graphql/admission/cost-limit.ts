@@ -12,7 +12,7 @@ export interface Charge {
   remaining: number;
 }
 
-/** Refuses operations that cost too much by themselves, or that together take more than a user's share of a second. */
+/** Refuses an operation that costs too much by itself, or with what its user has run in the same second. */
 export class CostLimit {
   private readonly seconds = new RateLimiterMemory({ points: COST.perSecond, duration: 1 });
 

@@ -15,7 +15,7 @@ import { AtlasError } from "../../errors.js";
 import { ERROR_REPORTS } from "../../limits/policies.js";
 import { checkVariables } from "./variable-bounds.js";
 
-/** About so many does each list of the schema's own have. Without it a page of introspection could run for seconds. */
+/** About how many entries each list of introspection has. A query that nests them could run for seconds, and must cost much. */
 const INTROSPECTED: Readonly<Record<string, number>> = {
   types: 60,
   fields: 10,

@@ -27,8 +27,7 @@ const NAMES: Record<keyof Size, string> = {
 };
 
 /**
- * Parses a document and refuses one that is too large, before anything that takes longer is done with it. For HTTP and
- * WebSocket alike.
+ * Parses a document and refuses one that is too large, before it is validated, which takes longer.
  * @throws AtlasError `query_too_complex`, `invalid_input`; a GraphQLError for a syntax error.
  */
 export function readDocument(query: string): DocumentNode {
@@ -46,7 +45,7 @@ export function readDocument(query: string): DocumentNode {
   for (const definition of document.definitions) {
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
     refuseTooLarge(definition, fragments);
-    // Validation knows no variables here, and throws where it should report.
+    // Validation of a subscription's root field reads the condition's variable, has none, and throws instead of reporting.
     if (definition.operation === OperationTypeNode.SUBSCRIPTION && isConditional(definition.selectionSet, fragments)) {
       throw new AtlasError("invalid_input", "A subscription's root field may have no @skip and no @include");
     }
@@ -76,7 +75,7 @@ function parseBounded(query: string): DocumentNode {
   } catch (error) {
     const { name, message } = error as Error;
     if (message.includes(`${DOCUMENT.tokens} tokens`)) throw tooLarge(`${DOCUMENT.tokens} tokens`, "more");
-    // The parser calls itself until the stack ends.
+    // The parser calls itself for each brace, and has come to the end of the stack.
     if (name === "RangeError") throw tooLarge(`${DOCUMENT.nesting} nested selections`, "more");
     throw error;
   }
@@ -91,8 +90,8 @@ function refuseTooLarge(operation: OperationDefinitionNode, fragments: Map<strin
 }
 
 /**
- * Introspection, which nests by its nature, counts as one level. Each fragment is walked once: spread twice in each
- * other, thirty of them would otherwise be walked a thousand million times.
+ * Counts a selection. Introspection, which is always deep, counts as one level. Each fragment is walked once, and its counts
+ * are kept: thirty fragments that each spread the next one twice would otherwise be walked 2³⁰ times.
  */
 function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinitionNode>, known: Map<string, Size>): Size {
   const size: Size = { ...EMPTY };
@@ -124,7 +123,7 @@ function sizeOf(set: SelectionSetNode, fragments: Map<string, FragmentDefinition
       if (fragment === undefined) continue;
       let spread = known.get(selection.name.value);
       if (spread === undefined) {
-        // Ends a fragment within itself, which is validation's business.
+        // A fragment within itself counts nothing more; validation refuses it.
         known.set(selection.name.value, EMPTY);
         spread = sizeOf(fragment.selectionSet, fragments, known);
         known.set(selection.name.value, spread);

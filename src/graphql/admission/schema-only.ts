@@ -3,7 +3,7 @@ import { readDocument } from "./document.js";
 
 const SCHEMA_FIELDS = new Set(["__typename", "__schema", "__type"]);
 
-/** Whether a query asks for the schema and nothing else: that needs no token, outside production. */
+/** Whether a document asks for the schema and nothing else: outside production a stranger may, without a token. */
 export function asksForSchemaOnly(query: unknown): boolean {
   if (typeof query !== "string") return false;
   try {

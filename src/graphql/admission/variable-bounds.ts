@@ -25,8 +25,8 @@ interface Size {
 const JSON_SCALARS = new Set([Json.name, JsonObject.name]);
 
 /**
- * Refuses variables that it would take long to coerce, or to use: each value is looked at several times, an error for
- * each, with the value in it, would fill the memory, and one variable can stand in a document a thousand times.
+ * Refuses variables that would take long to coerce, or to use. GraphQL looks at each value several times, makes an error of
+ * each wrong one, with the value in it, and a document can use one variable a thousand times.
  * @throws AtlasError `invalid_input`
  */
 export function checkVariables(
@@ -51,7 +51,7 @@ export function checkVariables(
 }
 
 /**
- * How large a variable is, JSON in it included; what is not JSON is taken off `left`.
+ * Counts how large a variable is, JSON in it included, and takes what is not JSON off `left`.
  * @throws AtlasError `invalid_input` when nothing is left, or for a number that JSON alone can have
  */
 function sizeOf(name: string, value: unknown, type: GraphQLInputType | undefined, left: Size): Size {
@@ -71,7 +71,7 @@ function sizeOf(name: string, value: unknown, type: GraphQLInputType | undefined
       addJson(size, inner);
       return;
     }
-    // GraphQL's own words would be that they are no integers.
+    // GraphQL's own message would say that a number as large as this is no integer.
     if (typeof inner === "bigint" || JSON.isRawJSON(inner)) throw noInt(name, inner);
     spend(typeof inner === "string" ? inner.length : 0);
     if (Array.isArray(inner)) {
@@ -81,7 +81,7 @@ function sizeOf(name: string, value: unknown, type: GraphQLInputType | undefined
       const one = isListType(bare) ? bare.ofType : bare;
       const object = isNonNullType(one) ? one.ofType : one;
       const fields = isInputObjectType(object) ? object.getFields() : {};
-      // Not Object.entries(), which would be made of all of them first.
+      // Not Object.entries(), which would make a list of all fields before the first is counted.
       for (const key in inner) {
         spend(key.length);
         const field = Object.hasOwn(fields, key) ? fields[key]?.type : undefined;

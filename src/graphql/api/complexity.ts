@@ -19,7 +19,7 @@ export function costOfPage({ args, childComplexity }: Estimated): number {
   return 1 + rows * Math.max(childComplexity, 1);
 }
 
-/** For the jobs, whose total is counted by a scan where the filter asks for instants. */
+/** For the page of jobs: with a filter by instants, `totalCount` reads every job in that time. */
 export function costOfJobs({ args, childComplexity }: Estimated): number {
   const filter = Object(args["filter"]) as Record<string, unknown>;
   const scan = filter["createdAfter"] == null && filter["createdBefore"] == null ? 0 : COST_OF_SCAN;
@@ -36,7 +36,10 @@ export function costOfRow({ childComplexity }: Estimated): number {
   return 1 + childComplexity;
 }
 
-/** For a list whose length nobody knows before: so many rows as it has as a rule. */
+/**
+ * For a list whose length is not known before it is read.
+ * @param rows how many it usually has.
+ */
 export function costOfSome(rows: number): (estimated: Estimated) => number {
   return ({ childComplexity }) => rows * (1 + childComplexity);
 }

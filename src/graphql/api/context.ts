@@ -6,7 +6,7 @@ import type { Services } from "../../services/services.js";
 
 /** What a resolver is given. */
 export interface GraphqlContext {
-  /** null: a request for the schema alone, which no resolver of ours sees. */
+  /** null: a stranger, who asks for the schema alone. */
   viewer: Viewer | null;
   services: Services;
   /** How much input and output the operation's pages may still have. */
@@ -16,13 +16,13 @@ export interface GraphqlContext {
   requestId: string;
 }
 
-/** The context of one operation, which has read no payload yet. */
+/** The context of one operation that begins, with all of its allowance of inputs and outputs. */
 export function createContext(given: Omit<GraphqlContext, "payloads">): GraphqlContext {
   const { viewer, services } = given;
   return { ...given, payloads: viewer && services.jobs.payloadAllowance(viewer, ANSWERS.graphqlBytes) };
 }
 
-/** The viewer of a request that has got as far as a resolver. */
+/** The viewer of an operation that runs. A stranger's asks for the schema alone, for which no resolver of ours runs. */
 export function viewerOf({ viewer }: GraphqlContext): Viewer {
   if (viewer === null) throw new Error("a resolver ran without a viewer");
   return viewer;

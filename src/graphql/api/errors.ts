@@ -16,7 +16,7 @@ export function formatError(formatted: GraphQLFormattedError, thrown: unknown): 
   if (original instanceof AtlasError)
     return { message: original.message, ...place, extensions: extensionsOf(original) };
   if (isClientsFault(thrown)) {
-    // What GraphQL says of variables that it cannot coerce has none.
+    // GraphQL's errors about variables that it cannot coerce have no code.
     const code = thrown.extensions["code"] ?? "BAD_USER_INPUT";
     return { message: bounded(formatted.message), ...place, extensions: { code } };
   }
@@ -33,7 +33,7 @@ export function withRequestId(error: GraphQLFormattedError, requestId: string): 
   return { ...error, extensions: { ...error.extensions, requestId } };
 }
 
-/** Logs, once and with its cause, what a client is told nothing about. */
+/** Logs each error of which its client is told nothing, with its cause. */
 export function logUnknownErrors(log: Logger, requestId: string, errors: readonly unknown[]): void {
   for (const thrown of errors) {
     const original = originalOf(thrown);

@@ -15,7 +15,7 @@ const ROOTS = [
   "What can be watched, over WebSocket (graphql-transport-ws).",
 ];
 
-/** The schema, from the decorated classes; the inputs' bounds are the services' business. */
+/** Builds the schema from the decorated classes. Inputs are checked by the services, not here. */
 export async function createSchema(): Promise<GraphQLSchema> {
   const schema = await buildSchema({
     resolvers: [
@@ -28,10 +28,10 @@ export async function createSchema(): Promise<GraphQLSchema> {
       JobStatusChangeResolver,
     ],
     validate: false,
-    // Asked for by the library, and never used: every subscription brings its own stream.
+    // Required by the library, and never called: every subscription brings its own stream.
     pubSub: { publish: unused, subscribe: unused },
   });
-  // The library has no place for these.
+  // The library takes no descriptions of the root types.
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   for (const [index, description] of ROOTS.entries()) Object.assign(roots[index] ?? {}, { description });
   return schema;

@@ -5,7 +5,7 @@ import { CONNECTIONS } from "../../limits/policies.js";
 const BOUNDS: { stallMs: number; checkMs: number } = { stallMs: CONNECTIONS.silenceMs, checkMs: 10_000 };
 
 /**
- * Ends a socket on which nothing has been taken for a while: what waits for it is held in memory.
+ * Ends a socket whose client has taken nothing for a while of what waits for it, which is held in memory.
  * @param connection that carries it.
  * @param bounds for tests.
  */
@@ -23,8 +23,8 @@ export function endStalled(client: WebSocket, connection: Socket, { stallMs, che
 }
 
 /**
- * What is left of the write that is under way, in bytes, as Node's own timeout of a socket looks at it. All that waits
- * together is one write, and `bufferedAmount` counts it until its last byte is taken.
+ * How many bytes are left of the write that is under way; Node's own timeout of a socket reads the same field. Needed because
+ * all that waits is one write, of which `bufferedAmount` counts every byte until the last one is taken.
  */
 function sendingOf(connection: Socket): number {
   const { _handle: handle } = connection as unknown as { _handle?: { writeQueueSize?: number } | null };

@@ -5,9 +5,9 @@ import { SOCKETS } from "../../limits/policies.js";
 const SERVER_MESSAGES = new Set<unknown>([MessageType.ConnectionAck, MessageType.Next, MessageType.Error]);
 
 /**
- * Keeps, while a message is parsed, numbers as they stand, and refuses one that graphql-ws would fail over, printing to
- * the console and closing with 4500: one that servers send, and an id that makes the reason of a close longer than a close
- * can carry.
+ * The reviver with which a message is parsed: it keeps numbers as they are written. It refuses what graphql-ws would answer
+ * with a line on the console and a close with 4500: a message of a kind that only servers send, and an id so long that the
+ * reason of a close would pass its 123 bytes.
  */
 export function readMessage(key: string, value: unknown, { source }: { source?: string } = {}): unknown {
   if (typeof value === "number" && source !== undefined) return exactNumber(source);

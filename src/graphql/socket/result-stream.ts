@@ -1,18 +1,18 @@
 import { type GraphQLError, locatedError } from "graphql";
 
-/** An `ExecutionResult`, whose own type is at odds with exact optional properties. */
+/** As `ExecutionResult` of the library, whose type does not fit `exactOptionalPropertyTypes`. */
 export interface Result {
   data?: Record<string, unknown> | null | undefined;
   errors?: readonly GraphQLError[] | undefined;
 }
 
-/** What a reader of one result after the other would ask the database for one by one, it asks for together. */
+/** Results made ready together: what they need of the database is read in one batch. */
 const AHEAD = 8;
 
 /**
- * A subscription's results, a few made ready before they are taken, in order all the same. A stream that throws would
- * close the socket: what it throws becomes its last result. No generator, since the `return` of one waits for a pending
- * `next`.
+ * A subscription's results, in order, some of them made ready before they are taken. An error that the stream throws
+ * becomes its last result: thrown, it would close the socket. Not a generator: the `return` of one would wait until its
+ * pending `next` is answered.
  * @param over called when it has ended, however it did.
  */
 export function resultStream(stream: AsyncIterable<Result>, over: () => void): AsyncIterableIterator<Result> {
@@ -23,11 +23,11 @@ export function resultStream(stream: AsyncIterable<Result>, over: () => void): A
     over();
     return { done: true, value: undefined };
   };
-  // All at once when the last is taken: what is asked for one by one is read one by one.
+  // All anew when the last one is taken: results that are asked for one at a time would be read one at a time.
   const readAhead = (): void => {
     while (ahead.length < AHEAD) {
       const next = results.next();
-      // Told when it is taken.
+      // Its error is told when the result is taken.
       next.catch(() => undefined);
       ahead.push(next);
     }

@@ -4,8 +4,8 @@ import type { IncomingMessage } from "node:http";
 export type Trust = (address: string, hop: number) => boolean;
 
 /**
- * Whether a request comes from a page of the very origin that it was sent to, however each is spelled. What a trusted
- * proxy says of the address that its client asked for (X-Forwarded-Host, -Port, -Proto) counts.
+ * Whether a request comes from a page of the same origin that it was sent to, however each is spelled. A trusted proxy's
+ * headers (X-Forwarded-Host, -Port, -Proto) say to which origin its client has sent it.
  */
 export function isSameOrigin({ headers, socket }: IncomingMessage, origin: string, trusts: Trust): boolean {
   const page = URL.parse(origin);
@@ -17,21 +17,21 @@ export function isSameOrigin({ headers, socket }: IncomingMessage, origin: strin
           .split(",", 1)[0]
           ?.trim() || undefined
       : undefined;
-  // The other way round is a proxy behind the one that ends TLS, which knows only how it was asked itself.
+  // An https page asked over "http" is possible: a proxy behind the one that ends TLS was asked over http itself.
   if (page.protocol === "http:" && forwarded("x-forwarded-proto")?.toLowerCase() === "https") return false;
 
   const host = forwarded("x-forwarded-host") ?? headers.host ?? "";
   if (/[/\\?#@]/.test(host)) return false;
-  // The page's scheme says which port is the default.
+  // Without a port, the port is the default of the page's scheme.
   const asked = URL.parse(`${page.protocol}//${host}`);
   if (asked === null || nameOf(asked) !== nameOf(page)) return false;
   const forwardedPort = forwarded("x-forwarded-port");
-  // nginx' $host has none, whatever its client asked for.
+  // nginx' $host leaves the port out, whatever its client asked for.
   const portIsLost = trusted && forwardedPort === undefined && !/:\d+$/.test(host);
   return portIsLost || asked.port === page.port || Number(forwardedPort) === portOf(page);
 }
 
-/** Lower case, IPv6 in its short form, as URLs have it; without the dot that ends an absolute name. */
+/** The host in lower case, IPv6 in its short form, without the dot that ends an absolute name. */
 function nameOf({ hostname }: URL): string {
   return hostname.replace(/\.$/, "");
 }

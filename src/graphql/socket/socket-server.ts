@@ -38,7 +38,7 @@ interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
 }
 type SocketOptions = ServerOptions<Record<string, unknown> | undefined, SocketExtra>;
 
-/** For the answers to the closes of a shutdown. */
+/** At a shutdown, for clients to answer the close. */
 const CLOSE_BOUND_MS = 1_000;
 
 /** Subscriptions over graphql-transport-ws, and nothing else: queries and mutations have HTTP, with its limits. */
@@ -82,7 +82,7 @@ export class SocketServer {
   private open(client: WebSocket, request: IncomingMessage): void {
     sendQuietly(client);
     this.sockets.emit("connection", client, request);
-    // graphql-ws prints what a client did wrong to the console.
+    // graphql-ws' own listener prints a client's mistakes to the console.
     client.removeAllListeners("error").on("error", (error) => this.options.log.debug({ err: error }, "socket error"));
     this.flow.watch(client, request.socket);
   }
@@ -92,12 +92,12 @@ export class SocketServer {
     for (const client of clients) client.close(1001, "Shutting down");
     const gone = Promise.all(clients.map((client) => new Promise((resolve) => client.once("close", resolve))));
     await Promise.race([gone, sleep(CLOSE_BOUND_MS, undefined, { ref: false })]);
-    // One whose upgrade was under way may have come meanwhile.
+    // Also a socket whose upgrade had begun before the close, and ended after it.
     for (const client of this.sockets.clients) client.terminate();
     await this.served.dispose();
   }
 
-  /** What graphql-ws asks, from a connection's parameters to each result. */
+  /** What graphql-ws calls: for a new connection, an operation, and each of its results. */
   private hooks(): SocketOptions {
     return {
       connectionInitWaitTimeout: SOCKETS.initMs,
@@ -172,7 +172,7 @@ function connectionOf({ connection }: SocketExtra): Connection {
   return connection;
 }
 
-/** Has a send to a client who has gone end in silence: graphql-ws would print it to the console. The close is told anyway. */
+/** Keeps the error of a send to a closed socket from graphql-ws, which would print it to the console. It is told of the close. */
 function sendQuietly(client: WebSocket): void {
   const send = client.send.bind(client) as (data: string, sent: () => void) => void;
   client.send = (data: string, sent?: unknown) => send(data, () => typeof sent === "function" && sent());
