@@ -1,55 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { createAtlasClient, type AtlasClient, type JobStatusChange, type WatchState } from "../../src/client/index.js";
-import { startApi, useApi, useMember, tokenOf } from "../support/api.js";
-import { asSuperuser, useDatabase, SYSTEM } from "../support/database.js";
+import { createAtlasClient, type JobStatusChange } from "../../src/client/index.js";
+import { startApi, tokenOf } from "../support/api.js";
+import { asSuperuser } from "../support/database.js";
 import { openDatabaseProxy } from "../support/database-proxy.js";
 import { until } from "../support/until.js";
 import { atEnd } from "../support/use.js";
-
-const own = useDatabase({ per: "test" });
-const api = useApi({}, { on: own, per: "test" });
-const member = useMember(api, { per: "test" });
-let client: AtlasClient;
-beforeEach(() => {
-  client = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: member.token });
-});
-
-const insert = (count: number) =>
-  own.database.transaction(SYSTEM, (tx) =>
-    tx.query("insert into jobs (tenant_id, job_type) select $1, 'A' from generate_series(1, $2::int)", [
-      member.tenantId,
-      count,
-    ]),
-  );
-
-/** Collects what a watch gives, from its beginning. */
-async function collect(from: AtlasClient, options: Parameters<AtlasClient["watch"]>[0] = {}) {
-  const { eventCursor: after } = await client.list({ first: 1 });
-  const states: WatchState[] = [];
-  const seen: JobStatusChange[] = [];
-  const changes = from.watch({ after, onState: (state) => states.push(state), ...options });
-  atEnd(() => changes.return?.());
-  const over = (async () => {
-    for await (const change of changes) seen.push(change);
-  })();
-  // Its failure is what some tests look at, through `over`.
-  over.catch(() => undefined);
-  await until(() => states.includes("live") || options.signal?.aborted);
-  const count = (changed: number) =>
-    until(() => seen.length >= changed && seen, { what: `${changed} changes (${seen.length} came)`, boundMs: 30_000 });
-  return { states, seen, over, count, changes };
-}
-
-/** The tenant's events in the order of the log. */
-async function logged(): Promise<string[]> {
-  const rows = (await asSuperuser(
-    `select job_id, version from job_events where tenant_id = '${member.tenantId}' order by position, id`,
-    own.superuserUrl,
-  )) as { job_id: string; version: number }[];
-  return rows.map((row) => `${row.job_id} ${row.version}`);
-}
-const named = (seen: JobStatusChange[]) => seen.map(({ jobId, version }) => `${jobId} ${version}`);
+import { own, api, member, client, insert, collect, logged, named } from "./client-rig.js";
 
 describe("enqueue and list", () => {
   it("create jobs and show them", async () => {

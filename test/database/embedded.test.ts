@@ -1,48 +1,27 @@
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo, type Server } from "node:net";
-import { tmpdir } from "node:os";
+import { chmod, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Client } from "pg";
-import { openEmbeddedDatabase, type EmbeddedDatabase } from "../../src/database/embedded/embedded.js";
 import { readInstance } from "../../src/database/embedded/instance.js";
-import { nodeArguments } from "../../src/database/embedded/launch.js";
-import { createLogger } from "../../src/log.js";
-
-const MODULE = new URL("../../src/database/embedded/embedded.ts", import.meta.url).href;
-const log = createLogger("silent");
-const isRoot = process.getuid?.() === 0;
-const itAsRoot = isRoot ? it : it.skip;
-const itWithNamespaces =
-  isRoot && spawnSync("unshare", ["--user", "--map-user=65534", "--map-group=65534", "true"]).status === 0
-    ? it
-    : it.skip;
-
-let root: string;
-let dataDir: string;
-let databases: EmbeddedDatabase[];
-let children: ChildProcess[];
-
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "atlas embedded-"));
-  await chmod(root, 0o755);
-});
-
-beforeEach(() => {
-  dataDir = join(root, "shared");
-  databases = [];
-  children = [];
-});
-
-afterEach(async () => {
-  for (const child of children) child.kill("SIGKILL");
-  await Promise.all(databases.map((database) => database.close()));
-  await stopped();
-});
-
-afterAll(() => rm(root, { recursive: true }));
+import {
+  bystanderOfServerUser,
+  dataDir,
+  isAlive,
+  itAsRoot,
+  itWithNamespaces,
+  listen,
+  moveTo,
+  open,
+  openInChild,
+  query,
+  remember,
+  remembers,
+  root,
+  serverPid,
+  stopped,
+  uidOf,
+  until,
+} from "./embedded-rig.js";
 
 describe("openEmbeddedDatabase", () => {
   it("starts a server that answers, of UTF-8 and UTC", async () => {
@@ -114,7 +93,7 @@ describe("openEmbeddedDatabase", () => {
   });
 
   it("makes one server when processes open an empty folder at the same instant", async () => {
-    dataDir = join(root, "empty");
+    moveTo("empty");
     const opened = await Promise.all([openInChild(), openInChild(), open(), open()]);
     expect(new Set(opened.map(({ url }) => url)).size).toBe(1);
     for (const { url } of opened) await query(url, "select 1");
@@ -241,7 +220,7 @@ describe("openEmbeddedDatabase", () => {
   });
 
   it("makes the cluster again when its making was cut short", async () => {
-    dataDir = join(root, "draft");
+    moveTo("draft");
     await mkdir(join(dataDir, "postgres", "draft-x", "base"), { recursive: true });
     const { url } = await open();
     await query(url, "select 1");
@@ -249,7 +228,7 @@ describe("openEmbeddedDatabase", () => {
   });
 
   it("says why, with the end of the server's log, when it cannot start", async () => {
-    dataDir = join(root, "broken");
+    moveTo("broken");
     await (await open()).close();
     await stopped();
     await writeFile(join(dataDir, "postgres", "cluster", "PG_VERSION"), "9.6\n");
@@ -257,7 +236,7 @@ describe("openEmbeddedDatabase", () => {
   });
 
   it("works under a long path with spaces", async () => {
-    dataDir = join(root, "a folder with 'quotes' and spaces", "x".repeat(120), "y".repeat(60));
+    moveTo("a folder with 'quotes' and spaces", "x".repeat(120), "y".repeat(60));
     const { url } = await open();
     expect(await query(url, "select 1 as one")).toEqual([{ one: 1 }]);
   });
@@ -274,7 +253,7 @@ describe("openEmbeddedDatabase", () => {
   });
 
   itWithNamespaces("runs it in a user namespace under a folder that only root may enter, and back", async () => {
-    dataDir = join(root, "private");
+    moveTo("private");
     await chmod(root, 0o700);
     const first = await open();
     await remember(first.url);
@@ -286,93 +265,3 @@ describe("openEmbeddedDatabase", () => {
     expect(await remembers(second.url)).toBe(true);
   });
 });
-
-async function open(): Promise<EmbeddedDatabase> {
-  const database = await openEmbeddedDatabase(dataDir, log);
-  databases.push(database);
-  return database;
-}
-
-/** Another process that holds the database, until it is killed unless told otherwise. */
-async function openInChild(then = "setInterval(() => {}, 60_000);"): Promise<{ child: ChildProcess; url: string }> {
-  const code = `import { openEmbeddedDatabase } from ${JSON.stringify(MODULE)};
-    const log = { info() {}, error: console.error };
-    const { url } = await openEmbeddedDatabase(${JSON.stringify(dataDir)}, log);
-    console.log(url);
-    ${then}`;
-  const child = spawn(process.execPath, [...nodeArguments(MODULE), "--input-type=module", "--eval", code], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  children.push(child);
-  const [line] = (await once(child.stdout, "data")) as [Buffer];
-  return { child, url: String(line).trim() };
-}
-
-async function query(url: string, sql: string): Promise<unknown[]> {
-  const client = new Client({ connectionString: url });
-  client.on("error", () => undefined);
-  await client.connect();
-  try {
-    return (await client.query<Record<string, unknown>>(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-async function remember(url: string): Promise<void> {
-  await query(url, "drop table if exists kept; create table kept as select 42 as answer");
-}
-
-async function remembers(url: string): Promise<boolean> {
-  const rows = await query(url, "select answer from kept").catch(() => []);
-  return JSON.stringify(rows) === '[{"answer":42}]';
-}
-
-async function serverPid(): Promise<number> {
-  const text = await readFile(join(dataDir, "postgres", "cluster", "postmaster.pid"), "utf8").catch(() => "");
-  return Number(text.split("\n")[0]);
-}
-
-/** Waits until the folder's watchdog has stopped its server and is about to be gone. */
-async function stopped(): Promise<void> {
-  await until(async () => {
-    const instance = await readInstance(join(dataDir, "postgres"));
-    return instance === null || instance.watchdog === null;
-  }, 20_000);
-}
-
-/** A program whose pid the server's user may signal, as PostgreSQL takes only such a one for a server. */
-async function bystanderOfServerUser(): Promise<ChildProcess> {
-  const { uid, gid } = await stat(join(dataDir, "postgres", "cluster"));
-  const child = spawn("/bin/sleep", ["60"], { stdio: "ignore", ...(isRoot ? { uid, gid, cwd: "/" } : {}) });
-  children.push(child);
-  await once(child, "spawn");
-  return child;
-}
-
-async function listen(port: number): Promise<Server> {
-  const server = createServer();
-  await once(server.listen(port, "127.0.0.1"), "listening");
-  return server;
-}
-
-async function uidOf(pid: number): Promise<number> {
-  return (await stat(`/proc/${pid}`)).uid;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function until(condition: () => boolean | Promise<boolean>, boundMs: number): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not so after ${boundMs} ms: ${condition.toString()}`);
-    await sleep(20);
-  }
-}
