@@ -3,9 +3,6 @@
 
 /** Open to every room; they import nothing of ours but one another. */
 const OPEN = ["config", "errors", "log", "words"];
-/** What a surface serves is there as types; it is reached through the services. */
-const SERVED = ["queue"];
-
 /** room → what it may import; `types`: rooms of which it may import types only. */
 const ALLOWED = {
   database: ["bounds", "limits"],
@@ -17,10 +14,11 @@ const ALLOWED = {
   worker: ["bounds", "database", "handlers", "limits", "queue"],
   http: { values: ["auth", "bounds", "limits"], types: ["database", "metrics"] },
   rest: { values: ["bounds", "http", "limits", "services"], types: ["auth", "queue"] },
-  "graphql/api": { values: ["auth", "bounds", "limits", "services"], types: SERVED },
-  "graphql/admission": { values: ["bounds", "graphql/api", "limits"], types: ["auth"] },
-  "graphql/socket": { values: ["auth", "bounds", "graphql/admission", "graphql/api", "limits", "services"] },
-  graphql: { values: ["auth", "bounds", "http", "limits", "services"] },
+  // Resolvers get the services in their context.
+  "graphql/api": { values: ["auth", "bounds", "limits"], types: ["queue", "services"] },
+  "graphql/admission": { values: ["graphql/api", "limits"], types: ["auth"] },
+  "graphql/socket": { values: ["auth", "bounds", "graphql/admission", "graphql/api", "limits"], types: ["services"] },
+  graphql: { values: ["http", "limits", "services"], types: ["auth"] },
   api: ["auth", "database", "feed", "limits", "services"],
   demo: { values: ["auth", "services"], types: ["database"] },
   metrics: { values: ["queue"], types: ["database"] },

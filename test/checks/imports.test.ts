@@ -26,11 +26,11 @@ const KEPT = {
   "src/http/sign-in.ts":
     'import { viewer } from "../auth/viewer.js";\nimport { turns } from "../limits/turns.js";\nexport const signIn = [viewer, turns];',
   "src/graphql/api/schema.ts":
-    'import type { Job } from "../../queue/job.js";\nimport { service } from "../../services/service.js";\nexport const schema = service as Job;',
+    'import type { Job } from "../../queue/job.js";\nimport type { service } from "../../services/service.js";\nexport const schema = [] as (Job | typeof service)[];',
   "src/graphql/admission/admit.ts": 'import { schema } from "../api/schema.js";\nexport const admit = schema;',
   "src/graphql/socket/socket.ts": 'import { admit } from "../admission/admit.js";\nexport const socket = admit;',
   "src/graphql/server.ts":
-    'import { signIn } from "../http/sign-in.js";\nimport { socket } from "./socket/socket.js";\nexport const server = [signIn, socket];',
+    'import { signIn } from "../http/sign-in.js";\nimport { service } from "../services/service.js";\nimport { socket } from "./socket/socket.js";\nexport const server = [service, signIn, socket];',
   "src/rest/routes.ts":
     'import { signIn } from "../http/sign-in.js";\nimport { service } from "../services/service.js";\nexport const routes = [signIn, service];',
   "src/surfaces.ts":
@@ -80,6 +80,7 @@ const PLANTED: [rule: string, file: string, code: string][] = [
   ["http-imports", "src/http/body.ts", 'export { service } from "../services/service.js";'],
   ["http-imports", "src/http/health.ts", 'export { routes } from "../rest/routes.js";'],
   ["graphql-imports", "src/graphql/other.ts", 'export { routes } from "../rest/routes.js";'],
+  ["graphql-imports-types-only", "src/graphql/viewer.ts", 'export { viewer } from "../auth/viewer.js";'],
   ["graphql-api-imports", "src/graphql/api/resolver.ts", 'export { admit } from "../admission/admit.js";'],
   ["graphql-api-imports", "src/graphql/api/context.ts", 'export { signIn } from "../../http/sign-in.js";'],
   [
@@ -92,8 +93,15 @@ const PLANTED: [rule: string, file: string, code: string][] = [
     "src/graphql/admission/cost.ts",
     'export { service } from "../../services/service.js";',
   ],
+  ["graphql-api-imports-types-only", "src/graphql/api/job.ts", 'export { service } from "../../services/service.js";'],
+  ["graphql-admission-imports", "src/graphql/admission/json.ts", 'export { json } from "../../bounds/json.js";'],
   ["graphql-admission-imports", "src/graphql/admission/document.ts", 'export { socket } from "../socket/socket.js";'],
   ["graphql-socket-imports", "src/graphql/socket/upgrade.ts", 'export { routes } from "../../rest/routes.js";'],
+  [
+    "graphql-socket-imports-types-only",
+    "src/graphql/socket/events.ts",
+    'export { service } from "../../services/service.js";',
+  ],
   ["graphql-socket-imports", "src/graphql/socket/flow.ts", 'export { server } from "../server.js";'],
   [
     "rest-imports",
