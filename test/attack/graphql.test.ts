@@ -1,13 +1,13 @@
 import { ERRORS } from "../../src/errors.js";
 import { createSchema } from "../../src/graphql/api/schema.js";
-import { useApi, type TestMember } from "../support/api.js";
+import { useApi } from "../support/api.js";
 import { attackPoints, documentFor, type Fill, leavesOf, reached, rootFields } from "./documents.js";
 import { type Exchange, exchange, leaks } from "./exchange.js";
 import { createJudge, type Judge, verdictOn } from "./judge.js";
 import { headersOf, ROWS, type World } from "./rows.js";
 import { freshJob, type JobState, rowsOf, type Tenancy } from "./tenancy.js";
 import { INPUTS, OWNERS_ONLY, type Told } from "./verdicts.js";
-import { createWorld, fillFor } from "./world.js";
+import { createWorld, credentials, fillFor } from "./world.js";
 
 const schema = await createSchema();
 const QUERIES = rootFields(schema, "query");
@@ -50,10 +50,6 @@ interface Answer extends Exchange {
   errors: { extensions: Record<string, unknown> }[];
 }
 
-const credentials = ({ token, tenantId }: TestMember) => ({
-  authorization: `Bearer ${token}`,
-  "x-tenant-id": tenantId,
-});
 const codes = ({ errors }: Answer) => [...new Set(errors.map(({ extensions }) => extensions["code"]))];
 
 /** The tenant's jobs that a call of the root field names: for a mutation its own, since it changes them. */

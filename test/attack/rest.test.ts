@@ -1,11 +1,11 @@
 import { ERRORS } from "../../src/errors.js";
-import { useApi, type TestMember } from "../support/api.js";
+import { useApi } from "../support/api.js";
 import { type Exchange, exchange, leaks } from "./exchange.js";
 import type { Request } from "./routes.js";
 import { headersOf, ROWS, type World } from "./rows.js";
 import { freshJob, rowsOf, STATES } from "./tenancy.js";
 import { ROUTES } from "./verdicts.js";
-import { createWorld } from "./world.js";
+import { createWorld, credentials } from "./world.js";
 
 const api = useApi();
 let world: World;
@@ -15,10 +15,6 @@ beforeAll(async () => {
   before = await rowsOf(api, world.victim);
 });
 
-const credentials = ({ token, tenantId }: TestMember) => ({
-  authorization: `Bearer ${token}`,
-  "x-tenant-id": tenantId,
-});
 const send = (request: Request, headers: Request["headers"]): Promise<Exchange> =>
   exchange(api, { ...request, headers: { ...request.headers, ...headers } });
 

@@ -12,7 +12,7 @@ import { parametersOf, ROWS, type World } from "./rows.js";
 import { openSocket } from "./socket.js";
 import { freshJob, type Tenancy } from "./tenancy.js";
 import { INPUTS } from "./verdicts.js";
-import { createWorld, fillFor } from "./world.js";
+import { createWorld, credentials, fillFor } from "./world.js";
 
 const schema = await createSchema();
 const ROOTS = rootFields(schema, "subscription");
@@ -28,11 +28,6 @@ beforeAll(async () => {
 });
 afterEach(async () => {
   await until(() => api.tail.size === 0);
-});
-
-const credentials = ({ token, tenantId }: TestMember) => ({
-  authorization: `Bearer ${token}`,
-  "x-tenant-id": tenantId,
 });
 
 /** Changes jobs of the victim's, then of the attacker's: whoever has word of the second would have had it of the first. */

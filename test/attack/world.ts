@@ -1,4 +1,4 @@
-import type { TestApi } from "../support/api.js";
+import type { TestApi, TestMember } from "../support/api.js";
 import type { Fill } from "./documents.js";
 import type { World } from "./rows.js";
 import { createTenancy, type JobState, type Tenancy } from "./tenancy.js";
@@ -10,6 +10,12 @@ export async function createWorld(api: TestApi): Promise<World> {
   const attacker = await createTenancy(api, { jobs: 3, priority: 1_000, year: null });
   return { victim, attacker };
 }
+
+/** The headers, or a socket's parameters, that let a member in. */
+export const credentials = ({ token, tenantId }: TestMember) => ({
+  authorization: `Bearer ${token}`,
+  "x-tenant-id": tenantId,
+});
 
 /**
  * Fills arguments by their verdicts with a tenant's own values, but for one.

@@ -6,16 +6,12 @@ import { REST_CONTRACTS } from "../../src/rest/contracts.js";
 import { createOneJob } from "../../src/rest/jobs.contract.js";
 import { createRestSurface } from "../../src/rest/rest-surface.js";
 import { createJob } from "../../src/services/create-job-input.js";
-import { startApi, type TestApi, type TestMember } from "../support/api.js";
+import { useApi, type TestMember } from "../support/api.js";
 import { readEventStream } from "../support/event-stream.js";
 import { call } from "./call.js";
 import { expectContract } from "./expect-contract.js";
 
-let api: TestApi;
-beforeAll(async () => {
-  api = await startApi();
-});
-afterAll(() => api.close());
+const api = useApi();
 
 const nameOf = ({ method, path }: { method: string; path: string }): string => `${method} ${path}`;
 const named = REST_CONTRACTS.map((contract) => [nameOf(contract), contract] as const);
