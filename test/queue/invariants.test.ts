@@ -46,6 +46,38 @@ async function jobIn(status: string): Promise<string> {
 }
 
 describe("the database", () => {
+  it("gives all that a transaction changes its one position, whatever was set before, and after a savepoint too", async () => {
+    const positions = () =>
+      own.database.transaction(SYSTEM, async (tx) => {
+        const insert = () =>
+          tx.query<{ id: string; position: string }>(
+            "insert into jobs (tenant_id, job_type) select $1, 'A' from generate_series(1, 3) returning id, position",
+            [tenantId],
+          );
+        // Of another transaction.
+        await tx.query("select set_config('atlas.position', '1:7', true)");
+        const jobs = await insert();
+        await tx.query("savepoint s");
+        await insert();
+        await tx.query("rollback to s");
+        const [removed] = await insert();
+        await tx.query("delete from jobs where id = $1", [removed?.id]);
+        await tx.query("update jobs set status = 'canceled' where id = $1", [jobs[0]?.id]);
+        const [current] = await tx.query<{ position: string }>("select current_position() as position");
+        const events = await tx.query<{ position: string }>(
+          "select position from job_events where job_id = any($1) or previous_status is not null and status is null and job_id = $2",
+          [jobs.map(({ id }) => id), removed?.id],
+        );
+        return { position: current?.position, found: [...jobs, ...events].map(({ position }) => position) };
+      });
+    const [first, second] = [await positions(), await positions()];
+    for (const { position, found } of [first, second]) {
+      expect(found).toHaveLength(8);
+      expect(new Set(found)).toEqual(new Set([position]));
+    }
+    expect(first.position).not.toBe(second.position);
+  });
+
   it.each(JOB_STATUSES.flatMap((from) => JOB_STATUSES.filter((to) => to !== from).map((to) => [from, to] as const)))(
     "lets a job go from %s to %s only if the diagram does",
     async (from, to) => {

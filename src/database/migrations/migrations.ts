@@ -6,6 +6,7 @@ import { EventHeadWithoutSequentialScansMigration } from "./0005-event-head-with
 import { JobTypeSettingsMigration } from "./0007-job-type-settings.js";
 import { OldestCodeMigration } from "./0009-oldest-code.js";
 import { JobOriginMigration } from "./0010-job-origin.js";
+import { OnePositionATransactionMigration } from "./0012-one-position-a-transaction.js";
 
 /**
  * Every migration, in order. One that has landed is never edited. Code that does not know a migration goes on running on
@@ -21,4 +22,5 @@ export const migrations = [
   JobTypeSettingsMigration,
   OldestCodeMigration,
   JobOriginMigration,
+  OnePositionATransactionMigration,
 ];
