@@ -75,6 +75,7 @@ const worker = (concurrency: number) =>
     ...service,
     handlers: new Map([["BENCH", parseHandlerModule({ default: () => null })]]),
     concurrency,
+    tenantShare: 0.5,
     jobTimeoutMs: 60_000,
     shutdownGraceMs: 5_000,
     retentionDays: 30,

@@ -28,6 +28,8 @@ export interface Config {
   streamsPerUser: number;
   streamsPerTenant: number;
   workerConcurrency: number;
+  /** The part of a worker's slots that one tenant's jobs may have while another tenant waits. */
+  workerTenantShare: number;
   /** Absolute path of a folder of handler modules; null: none. */
   handlersDir: string | null;
   retentionDays: number;
@@ -138,6 +140,14 @@ const environment = z.object({
   STREAMS_PER_USER: whole(1, 1_000_000, 2_500),
   STREAMS_PER_TENANT: whole(1, 1_000_000, 10_000),
   WORKER_CONCURRENCY: whole(1, 1000, 10),
+  WORKER_TENANT_SHARE: z
+    .string()
+    .refine(
+      (value) => /^\d?\.?\d{1,4}$/.test(value) && Number(value) > 0 && Number(value) <= 1,
+      "must be a number over 0, up to 1",
+    )
+    .transform(Number)
+    .default(0.5),
   HANDLERS: z.string().optional(),
   RETENTION_DAYS: whole(1, 36_500, 30),
   JOB_TIMEOUT_MS: whole(1, 7 * DAY_MS, 15 * 60_000),
@@ -196,6 +206,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     streamsPerUser: vars.STREAMS_PER_USER,
     streamsPerTenant: vars.STREAMS_PER_TENANT,
     workerConcurrency: vars.WORKER_CONCURRENCY,
+    workerTenantShare: vars.WORKER_TENANT_SHARE,
     handlersDir: vars.HANDLERS === undefined ? null : resolve(vars.HANDLERS),
     retentionDays: vars.RETENTION_DAYS,
     jobTimeoutMs: vars.JOB_TIMEOUT_MS,

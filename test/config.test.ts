@@ -12,6 +12,7 @@ describe("loadConfig", () => {
       smtpUrl: null,
       createLimitPerMinute: 30,
       workerConcurrency: 10,
+      workerTenantShare: 0.5,
       handlersDir: null,
       retentionDays: 30,
       jobTimeoutMs: 900_000,

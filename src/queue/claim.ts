@@ -8,24 +8,49 @@ export interface TypeSettings {
   readonly timeoutMs: number | null;
 }
 
+export interface ClaimRequest {
+  workerId: string;
+  jobTypes: readonly string[];
+  /** The worker's free slots. */
+  limit: number;
+  /** By job type; a type that is missing names nothing. */
+  settings?: Readonly<Record<string, TypeSettings>>;
+  /** The tenant of the job that the worker claimed last; null, or left out: none. */
+  lastTenantId?: string | null;
+  /** How many jobs of each tenant the worker runs already; a tenant that is missing has none. */
+  running?: Readonly<Record<string, number>>;
+  /** So many jobs of one tenant may the worker run while another tenant waits. Default: any number. */
+  tenantShare?: number;
+}
+
+export interface Claimed {
+  /** In the order in which they are to start. */
+  jobs: ClaimedJob[];
+  /** Whether a tenant may have more that is due: it had as many as it was given slots. */
+  more: boolean;
+}
+
 /**
- * Takes up to `limit` due jobs of the given types for a worker: highest priority first, then oldest `runAt`. Jobs that
- * another worker is taking at this moment are skipped, not waited for. A job's attempts are its type's from its first
+ * Takes up to `limit` due jobs of the given types for a worker. Tenants take turns, from the one after the last that was served: one
+ * job each, round after round until the slots are full. Inside a tenant the highest priority comes first, then the oldest `runAt`.
+ * Jobs that another worker is taking at this moment are skipped, not waited for. A job's attempts are its type's from its first
  * claim on, its timeout from each.
  */
-export async function claim(
-  tx: Transaction,
-  worker: {
-    workerId: string;
-    jobTypes: readonly string[];
-    limit: number;
-    /** By job type; a type that is missing names nothing. */
-    settings?: Readonly<Record<string, TypeSettings>>;
-  },
-): Promise<ClaimedJob[]> {
-  const { workerId, jobTypes, limit, settings = {} } = worker;
-  const rows = await tx.query<ClaimedJobRow>(CLAIM, [jobTypes, limit, workerId, JSON.stringify(settings)]);
-  return rows.map((row) => toClaimedJob({ ...row, ...forHandler(row) }));
+export async function claim(tx: Transaction, request: ClaimRequest): Promise<Claimed> {
+  const { workerId, jobTypes, limit, settings = {}, lastTenantId = null, running = {}, tenantShare = limit } = request;
+  const rows = await tx.query<ClaimedJobRow & { more: boolean }>(CLAIM, [
+    jobTypes,
+    limit,
+    workerId,
+    JSON.stringify(settings),
+    lastTenantId,
+    JSON.stringify(running),
+    tenantShare,
+  ]);
+  return {
+    jobs: rows.map((row) => toClaimedJob({ ...row, ...forHandler(row) })),
+    more: rows.some(({ more }) => more),
+  };
 }
 
 /** Handlers calculate: a number of more digits than a double, which SQL alone can have written, is the nearest to them. */
@@ -33,21 +58,68 @@ function forHandler({ input, checkpoint }: ClaimedJobRow): Pick<ClaimedJobRow, "
   return { input: withDoubles(input) as ClaimedJobRow["input"], checkpoint: withDoubles(checkpoint) };
 }
 
-// One bounded index scan per type, then merged: a scan over all types would have to sort the whole backlog. The CTE
-// fixes the ids before the update, which may otherwise take more than the limit when the planner rescans.
+// walk: the tenants that have something due, one index probe a type for each (3 buffers); it goes on at the first one (null) after
+// the last, and ends where it began, or at as many tenants as there are slots. Two are looked for at least: to know who is alone.
+// quotas: the slots, in equal parts, the first tenants one more; and where another waits, no more than the share.
+// next: fixes the ids before the update, which may otherwise take more than the limit when the planner rescans. A scan over all types
+// of a tenant at once would have to sort its whole backlog.
 const CLAIM = `/* queue.claim */
-with next as materialized (
-  select candidate.tenant_id, candidate.id
-  from unnest($1::text[]) as handled (job_type)
+with recursive walk (tenant_id, lap, waiting, served) as (
+  select $5::uuid, 1, 0, 0
+  union all
+  select ahead.tenant_id,
+    walk.lap + (ahead.tenant_id is null)::int,
+    walk.waiting + (ahead.tenant_id is not null)::int,
+    walk.served + (ahead.tenant_id is not null and coalesce(($6::jsonb ->> ahead.tenant_id::text)::int, 0) < $7::int)::int
+  from walk
+  left join lateral (
+    select head.tenant_id
+    from unnest($1::text[]) as handled (job_type)
+    cross join lateral (
+      (
+        select tenant_id from jobs
+        where job_type = handled.job_type and status = 'queued' and due and tenant_id > walk.tenant_id
+        order by tenant_id limit 1
+      )
+      union all
+      (
+        select tenant_id from jobs
+        where job_type = handled.job_type and status = 'queued' and due and walk.tenant_id is null
+        order by tenant_id limit 1
+      )
+    ) head
+    where walk.lap = 1 or head.tenant_id <= $5::uuid
+    order by head.tenant_id limit 1
+  ) ahead on true
+  where walk.lap < 3 and (walk.served < $2::int or walk.waiting < 2)
+), waiting as (
+  select tenant_id, waiting as place,
+    case when count(*) over () = 1 then $2::int
+      else $7::int - coalesce(($6::jsonb ->> tenant_id::text)::int, 0) end as room
+  from walk where tenant_id is not null and waiting > 0
+), turns as (
+  select tenant_id, room, row_number() over (order by place) as turn, least(count(*) over (), $2::int) as tenants
+  from waiting where room > 0
+), quotas as materialized (
+  select tenant_id, turn, least($2::int / tenants + (turn <= $2::int % tenants)::int, room) as quota
+  from turns where turn <= $2::int
+), next as materialized (
+  select quotas.tenant_id, picked.id, quotas.turn, quotas.quota, picked.round
+  from quotas
   cross join lateral (
-    select tenant_id, id, priority, run_at from jobs
-    where job_type = handled.job_type and status = 'queued' and due
-    order by priority desc, run_at, id
-    limit $2
-    for update skip locked
-  ) candidate
-  order by candidate.priority desc, candidate.run_at, candidate.id
-  limit $2
+    select candidate.id,
+      row_number() over (order by candidate.priority desc, candidate.run_at, candidate.id) as round
+    from unnest($1::text[]) as handled (job_type)
+    cross join lateral (
+      select id, priority, run_at from jobs
+      where job_type = handled.job_type and tenant_id = quotas.tenant_id and status = 'queued' and due
+      order by priority desc, run_at, id
+      limit quotas.quota
+      for update skip locked
+    ) candidate
+    order by round
+    limit quotas.quota
+  ) picked
 ), claimed as (
   update jobs set
     status = 'running', worker_id = $3, attempt = attempt + 1,
@@ -60,6 +132,6 @@ with next as materialized (
     started_at = date_trunc('milliseconds', clock_timestamp())
   from next
   where jobs.tenant_id = next.tenant_id and jobs.id = next.id
-  returning jobs.*
+  returning jobs.*, next.turn, next.quota, next.round
 )
-select * from claimed order by priority desc, run_at, id`;
+select *, count(*) over (partition by tenant_id) >= quota as more from claimed order by round, turn`;

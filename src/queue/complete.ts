@@ -1,21 +1,25 @@
 import type { Transaction } from "../database/database.js";
-import { FENCE, fence, type HeldJob } from "./held-job.js";
 import type { JobStatus } from "../words.js";
+import { endHeld, FENCE, HELD, type HeldJob } from "./held-job.js";
+
+/** An attempt that has ended well, with the handler's output (a JSON value). */
+export interface Completion extends HeldJob {
+  output: unknown;
+}
 
 /**
- * Ends an attempt well, with the handler's output (a JSON value). A job whose cancellation was asked for meanwhile ends
- * `canceled`, without an output.
- * @returns the status reached; null when the worker has lost the job, and nothing changed.
+ * Ends attempts well. A job whose cancellation was asked for meanwhile ends `canceled`, without an output.
+ * @returns in the order given the statuses reached; null where the worker has lost the job, and nothing changed.
  */
-export async function complete(tx: Transaction, held: HeldJob, output: unknown): Promise<JobStatus | null> {
-  const [row] = await tx.query<{ status: JobStatus }>(COMPLETE, [...fence(held), JSON.stringify(output ?? null)]);
-  return row?.status ?? null;
+export async function complete(tx: Transaction, jobs: readonly Completion[]): Promise<(JobStatus | null)[]> {
+  return endHeld(tx, COMPLETE, jobs);
 }
 
 const COMPLETE = `/* queue.complete */
 update jobs set
   status = case when cancel_requested_at is null then 'completed' else 'canceled' end,
-  output = case when cancel_requested_at is null then $5::jsonb end,
+  output = case when cancel_requested_at is null then coalesce(held.output, 'null') end,
   error = case when cancel_requested_at is null then null else error end
+from jsonb_to_recordset($1::jsonb) as held (${HELD}, output jsonb)
 where ${FENCE}
-returning status`;
+returning jobs.id, jobs.attempt, jobs.status`;

@@ -1,6 +1,6 @@
 import type { Transaction } from "../database/database.js";
-import { FENCE, fence, type HeldJob } from "./held-job.js";
 import type { JobStatus } from "../words.js";
+import { endHeld, FENCE, HELD, type HeldJob } from "./held-job.js";
 
 export interface Failure {
   /** Machine-readable, `snake_case`. */
@@ -17,41 +17,39 @@ export interface Failure {
 }
 
 /**
- * Ends an attempt badly: the job goes back to `queued` for its next attempt, or to `failed` after the last one or a
+ * Ends attempts badly: a job goes back to `queued` for its next attempt, or to `failed` after the last one or a
  * permanent failure, or to `canceled` if that was asked for.
- * @returns the status reached; null when the worker has lost the job, and nothing changed.
+ * @returns in the order given the statuses reached; null where the worker has lost the job, and nothing changed.
  */
-export async function fail(tx: Transaction, held: HeldJob, failure: Failure): Promise<JobStatus | null> {
-  const [row] = await tx.query<{ status: JobStatus }>(FAIL, [
-    ...fence(held),
-    failure.code,
-    failure.message,
-    failure.permanent,
-    failure.retryDelayMs,
-    failure.spared ?? false,
-    failure.stack ?? null,
-  ]);
-  return row?.status ?? null;
+export async function fail(tx: Transaction, jobs: readonly (HeldJob & Failure)[]): Promise<(JobStatus | null)[]> {
+  return endHeld(tx, FAIL, jobs);
 }
 
 // As on a release, max_attempts grows for an attempt that is spared.
 const FAIL = `/* queue.fail */
 update jobs set
-  max_attempts = max_attempts + $9::boolean::int,
+  max_attempts = max_attempts + held.extra,
   status = case
     when cancel_requested_at is not null then 'canceled'
-    when $7::boolean or attempt >= max_attempts + $9::boolean::int then 'failed'
+    when held.permanent or jobs.attempt >= max_attempts + held.extra then 'failed'
     else 'queued'
   end,
   error = case
     when cancel_requested_at is not null then error
     else jsonb_strip_nulls(jsonb_build_object(
-      'code', $5::text, 'message', $6::text, 'attempt', attempt, 'occurredAt', clock_timestamp(), 'stack', $10::text
+      'code', held.code, 'message', held.message, 'attempt', jobs.attempt, 'occurredAt', clock_timestamp(),
+      'stack', held.stack
     ))
   end,
   run_at = case
-    when cancel_requested_at is not null or $7::boolean or attempt >= max_attempts + $9::boolean::int then run_at
-    else clock_timestamp() + $8::int * interval '1 millisecond'
+    when cancel_requested_at is not null or held.permanent or jobs.attempt >= max_attempts + held.extra then run_at
+    else clock_timestamp() + held."retryDelayMs" * interval '1 millisecond'
   end
+from (
+  select given.*, coalesce(spared, false)::int as extra
+  from jsonb_to_recordset($1::jsonb) as given (
+    ${HELD}, code text, message text, stack text, permanent boolean, spared boolean, "retryDelayMs" int
+  )
+) held
 where ${FENCE}
-returning status`;
+returning jobs.id, jobs.attempt, jobs.status`;

@@ -1,15 +1,14 @@
 import type { Transaction } from "../database/database.js";
-import { FENCE, fence, type HeldJob } from "./held-job.js";
 import type { JobStatus } from "../words.js";
+import { endHeld, FENCE, HELD, type HeldJob } from "./held-job.js";
 
 /**
- * Hands a running job back, as a worker does that is shutting down: it is `queued` at once, and the attempt that was
- * cut short is not held against it.
- * @returns the status reached (`canceled` if that was asked for); null when the worker has lost the job.
+ * Hands running jobs back, as a worker does that is shutting down: they are `queued` at once, and the attempts that were
+ * cut short are not held against them.
+ * @returns in the order given the statuses reached (`canceled` if that was asked for); null where the worker has lost the job.
  */
-export async function release(tx: Transaction, held: HeldJob): Promise<JobStatus | null> {
-  const [row] = await tx.query<{ status: JobStatus }>(RELEASE, fence(held));
-  return row?.status ?? null;
+export async function release(tx: Transaction, jobs: readonly HeldJob[]): Promise<(JobStatus | null)[]> {
+  return endHeld(tx, RELEASE, jobs);
 }
 
 // max_attempts grows, since attempt must not shrink: the fence of a worker that was taken for dead would match again.
@@ -18,5 +17,6 @@ update jobs set
   status = case when cancel_requested_at is null then 'queued' else 'canceled' end,
   max_attempts = max_attempts + 1,
   run_at = clock_timestamp()
+from jsonb_to_recordset($1::jsonb) as held (${HELD})
 where ${FENCE}
-returning status`;
+returning jobs.id, jobs.attempt, jobs.status`;

@@ -10,6 +10,16 @@ export class Attempts {
     return this.open.size;
   }
 
+  /** How many of each tenant there are; a tenant that is missing has none. */
+  countByTenant(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { attempt } of this.open.values()) {
+      const { tenantId } = attempt.job;
+      counts[tenantId] = (counts[tenantId] ?? 0) + 1;
+    }
+    return counts;
+  }
+
   /** Keeps an attempt until `settled` resolves, and resolves when it is gone. */
   async add(attempt: Attempt, settled: Promise<void>): Promise<void> {
     const key = keyOf(attempt.job);

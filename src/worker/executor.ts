@@ -1,13 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Database, Transaction } from "../database/database.js";
-import type { Hints } from "../database/hints.js";
 import { type Handlers, type JsonObject, UNKNOWN_JOB_TYPE } from "../handlers/handler.js";
 import { checkpoint } from "../queue/checkpoint.js";
-import { complete } from "../queue/complete.js";
-import { fail, type Failure } from "../queue/fail.js";
+import type { Failure } from "../queue/fail.js";
 import type { ClaimedJob } from "../queue/job.js";
-import type { JobStatus } from "../words.js";
-import { release } from "../queue/release.js";
 import { HANDED_BACK, retryDelayMs } from "../queue/retry-policy.js";
 import type { Attempt } from "./attempt.js";
 import { contextOf, handlerOf, maxAttemptsOf } from "./context.js";
@@ -21,11 +17,12 @@ import {
   outcomeOfThrow,
 } from "./outcome.js";
 import { Outage } from "./outage.js";
+import { type EndStatus, isRefusal, type Settlement, type Settler } from "./settler.js";
 import { StopReason } from "./stop-reason.js";
 
 export interface ExecutorOptions {
   database: Database;
-  hints: Hints;
+  settler: Settler;
   handlers: Handlers;
   /** For jobs without a timeout of their own. */
   jobTimeoutMs: number;
@@ -33,12 +30,6 @@ export interface ExecutorOptions {
   /** Fires when the worker has ended: what is not settled by then is left to the other workers' rescue. */
   over: AbortSignal;
 }
-
-/** The statuses that an attempt can end in: `queued` for another one. */
-type EndStatus = Exclude<JobStatus, "running">;
-
-// Data exceptions and exceeded limits: trying the same again cannot succeed.
-const REFUSED_SQLSTATE = /^(22|54)/;
 
 /** Runs one attempt, in steps: handler → outcome → settlement → log. */
 export class Executor {
@@ -130,12 +121,12 @@ export class Executor {
 
   /** Writes the outcome. While the database is away it tries again: the job is this worker's until the database says that it is not. */
   private async settle(attempt: Attempt, outcome: Outcome): Promise<EndStatus | null> {
-    const { intervals, over } = this.options;
+    const { intervals, over, settler } = this.options;
     const outage = new Outage("writing the attempt's end", attempt.log, intervals);
     let ending = outcome;
     while (ending.kind !== "lost" && !attempt.lost && !over.aborted) {
       try {
-        const status = await this.write(attempt, ending);
+        const status = await settler.settle(attempt.held, this.settlementOf(attempt, ending));
         outage.succeeded();
         return status;
       } catch (error) {
@@ -146,17 +137,8 @@ export class Executor {
     return null;
   }
 
-  private async write(attempt: Attempt, ending: Exclude<Outcome, { kind: "lost" }>): Promise<EndStatus | null> {
-    const { held } = attempt;
-    const status = await this.transact(attempt, (tx) => {
-      if (ending.kind === "completed") return complete(tx, held, ending.output);
-      if (ending.kind === "released") return release(tx, held);
-      return fail(tx, held, this.failureOf(attempt.job, ending));
-    });
-    if (status !== null) this.options.hints.send("events");
-    // After a failure the next attempt is not due yet: nobody needs to be woken for it.
-    if (status === "queued" && ending.kind === "released") this.options.hints.send("queued");
-    return status as EndStatus | null;
+  private settlementOf({ job }: Attempt, ending: Exclude<Outcome, { kind: "lost" }>): Settlement {
+    return ending.kind === "failed" ? { kind: "failed", failure: this.failureOf(job, ending) } : ending;
   }
 
   private failureOf(job: ClaimedJob, ending: FailedOutcome): Failure {
@@ -186,10 +168,4 @@ export class Executor {
 /** Whether another worker may be able to do what this one could not. */
 function isHandedBack(outcome: Outcome): boolean {
   return outcome.kind === "failed" && outcome.code === UNKNOWN_JOB_TYPE && !outcome.permanent;
-}
-
-function isRefusal(error: unknown): error is Error {
-  return (
-    error instanceof Error && "code" in error && typeof error.code === "string" && REFUSED_SQLSTATE.test(error.code)
-  );
 }

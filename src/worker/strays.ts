@@ -13,14 +13,10 @@ import type { BeatenJob } from "./beat-thread.js";
  * @returns how many.
  */
 export async function endStrays(database: Database, workerId: string, strays: readonly BeatenJob[]): Promise<number> {
-  return database.transaction({ role: "worker", actor: `worker:${workerId}` }, async (tx) => {
-    let ended = 0;
-    // The fence names the attempt that the beat saw: a later one of the same job is left alone.
-    for (const { tenantId, id, attempt } of strays) {
-      if ((await fail(tx, { tenantId, id, workerId, attempt }, WORKER_LOST)) !== null) ended += 1;
-    }
-    return ended;
-  });
+  // The fence names the attempt that the beat saw: a later one of the same job is left alone.
+  const lost = strays.map(({ tenantId, id, attempt }) => ({ tenantId, id, workerId, attempt, ...WORKER_LOST }));
+  const ended = await database.transaction({ role: "worker", actor: `worker:${workerId}` }, (tx) => fail(tx, lost));
+  return ended.filter((status) => status !== null).length;
 }
 
 /**
@@ -37,13 +33,18 @@ export async function endAllHeld(
   return database.transaction({ role: "worker", actor: `worker:${workerId}` }, async (tx) => {
     const held = await readHeld(tx, workerId, limits);
     const someOverdue = held.some(({ overdue }) => overdue);
-    for (const { tenantId, id, attempt, overdue } of held) {
-      const job = { tenantId, id, workerId, attempt };
-      const delayMs = retryDelayMs({ attempt, backoff: null, retryAfterMs: null });
-      if (overdue) await fail(tx, job, { ...OVERRAN, retryDelayMs: delayMs });
-      else if (someOverdue) await release(tx, job);
-      else await fail(tx, job, WORKER_ENDED);
-    }
+    const jobs = held.map(({ tenantId, id, attempt, overdue }) => ({ tenantId, id, workerId, attempt, overdue }));
+    const failures = jobs.flatMap(({ overdue, ...job }) => {
+      const retryIn = retryDelayMs({ attempt: job.attempt, backoff: null, retryAfterMs: null });
+      if (overdue) return { ...job, ...OVERRAN, retryDelayMs: retryIn };
+      return someOverdue ? [] : { ...job, ...WORKER_ENDED };
+    });
+    await fail(tx, failures);
+    if (someOverdue)
+      await release(
+        tx,
+        jobs.filter(({ overdue }) => !overdue),
+      );
     await tx.query(SIGN_OFF, [workerId]);
     return held.length;
   });

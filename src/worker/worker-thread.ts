@@ -67,6 +67,7 @@ async function live(created: CreatedHandlers): Promise<void> {
       log,
       counts,
       concurrency: config.workerConcurrency,
+      tenantShare: config.workerTenantShare,
       jobTimeoutMs: config.jobTimeoutMs,
       shutdownGraceMs: config.shutdownGraceMs,
       retentionDays: config.retentionDays,

@@ -14,6 +14,7 @@ import { Executor } from "./executor.js";
 import { INTERVALS, type WorkerIntervals } from "./intervals.js";
 import { ClaimLoop } from "./loop.js";
 import { Maintenance } from "./maintenance.js";
+import { Settler } from "./settler.js";
 import { StopReason } from "./stop-reason.js";
 import { endStrays } from "./strays.js";
 import { WorkerCounts, type WorkerStats } from "./worker-counts.js";
@@ -27,6 +28,8 @@ export interface WorkerOptions {
   log: Logger;
   /** Jobs at once, at most. */
   concurrency: number;
+  /** The part of these that one tenant's jobs may have while another tenant waits, over 0 up to 1; at least one. */
+  tenantShare: number;
   jobTimeoutMs: number;
   /** How long a drain lets running jobs go on. */
   shutdownGraceMs: number;
@@ -56,6 +59,8 @@ export class Worker {
   private readonly maintenance: Maintenance;
   private readonly settings: Record<string, TypeSettings>;
   private readonly stopHints: (() => void)[];
+  /** Whose turn was the last. Workers that start together begin at tenants of their own. */
+  private lastTenantId: string = randomUUID();
   private endingStrays = false;
   private drained: Promise<void> | null = null;
 
@@ -66,7 +71,8 @@ export class Worker {
     this.counts = options.counts ?? new WorkerCounts();
     this.log = options.log.child({ workerId: this.id });
     const parts = { ...options, intervals: this.intervals, log: this.log };
-    this.executor = new Executor({ ...parts, over: this.over.signal });
+    const settler = new Settler({ database, hints, workerId: this.id });
+    this.executor = new Executor({ ...parts, settler, over: this.over.signal });
     this.beat = new Beat({
       ...parts,
       url: databaseUrl,
@@ -120,13 +126,22 @@ export class Worker {
     await this.beat.end();
   }
 
-  private async claim(limit: number): Promise<number> {
-    const { database, handlers, hints } = this.options;
-    const jobs = await database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
-      claim(tx, { workerId: this.id, jobTypes: [...handlers.keys()], limit, settings: this.settings }),
+  private async claim(limit: number): Promise<{ more: boolean }> {
+    const { database, handlers, hints, concurrency, tenantShare } = this.options;
+    const { jobs, more } = await database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
+      claim(tx, {
+        workerId: this.id,
+        jobTypes: [...handlers.keys()],
+        limit,
+        settings: this.settings,
+        lastTenantId: this.lastTenantId,
+        running: this.attempts.countByTenant(),
+        tenantShare: Math.max(Math.floor(concurrency * tenantShare), 1),
+      }),
     );
     // The worker has ended, or other workers may have rescued the jobs by now: they are left to a rescue or to `endStrays`.
-    if (this.over.signal.aborted || this.beat.silent) return 0;
+    if (this.over.signal.aborted || this.beat.silent) return { more: false };
+    this.lastTenantId = jobs.at(-1)?.tenantId ?? this.lastTenantId;
     // Before the handlers begin, which may block the event loop at once.
     this.counts.add("claimed", jobs.length);
     if (jobs.length > 0) hints.send("events");
@@ -134,7 +149,7 @@ export class Worker {
       const attempt = new Attempt(job, this.id, this.log);
       void this.attempts.add(attempt, this.execute(attempt)).then(() => this.loop.wake());
     }
-    return jobs.length;
+    return { more };
   }
 
   private async execute(attempt: Attempt): Promise<void> {

@@ -1,13 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { claim } from "../../src/queue/claim.js";
-import { complete } from "../../src/queue/complete.js";
-import { fail } from "../../src/queue/fail.js";
-import { release } from "../../src/queue/release.js";
 import { headersFor, useApi, useMember, type TestMember, tokenOf } from "../support/api.js";
 import { asSuperuser, SYSTEM } from "../support/database.js";
 import { ask, send } from "../support/graphql.js";
 import { until } from "../support/until.js";
 import { watch } from "../support/watch.js";
+import { complete, fail, release } from "../support/transitions.js";
 
 const api = useApi();
 const member = useMember(api);
@@ -41,7 +39,9 @@ async function run(
 ): Promise<{ workerId: string; attempt: number }> {
   const workerId = randomUUID();
   return api.database.transaction({ role: "worker", actor: `worker:${workerId}` }, async (tx) => {
-    const [job] = await claim(tx, { workerId, jobTypes: [jobType], limit: 1 });
+    const {
+      jobs: [job],
+    } = await claim(tx, { workerId, jobTypes: [jobType], limit: 1 });
     const held = { tenantId: member.tenantId, id: job!.id, workerId, attempt: job!.attempt };
     if (end === "complete") await complete(tx, held, "done");
     else if (end === "release") await release(tx, held);

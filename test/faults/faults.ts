@@ -43,8 +43,22 @@ export const FAULTS: readonly Fault[] = [
     name: "no fence on complete",
     file: "src/queue/complete.ts",
     from: "where ${FENCE}",
-    to: "where tenant_id = $1 and id = $2 and status = 'running' and coalesce($3::uuid::text, $4::int::text) <> ''",
+    to: "where jobs.tenant_id = held.\"tenantId\" and jobs.id = held.id and jobs.status = 'running'",
     caughtBy: ["test/queue/interleavings.test.ts", "takes a job from a worker whose late end then changes nothing"],
+  },
+  {
+    name: "a settlement that fences none of its group",
+    file: "src/queue/held-job.ts",
+    from: 'and jobs.worker_id = held."workerId" and jobs.attempt = held.attempt',
+    to: "",
+    caughtBy: ["test/worker/settler.test.ts", "refuses what the worker has lost, and writes the others of the group"],
+  },
+  {
+    name: "claims that begin at the same tenant each time",
+    file: "src/queue/claim.ts",
+    from: "select $5::uuid, 1, 0, 0",
+    to: "select nullif($5::uuid, $5::uuid), 1, 0, 0",
+    caughtBy: ["test/queue/turns.test.ts", "starts the one job of each of 50 tenants"],
   },
   {
     name: "NOTIFY without polling",

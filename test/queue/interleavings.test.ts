@@ -2,18 +2,17 @@ import { randomUUID } from "node:crypto";
 import type { Transaction } from "../../src/database/database.js";
 import { cancel } from "../../src/queue/cancel.js";
 import { claim } from "../../src/queue/claim.js";
-import { complete } from "../../src/queue/complete.js";
 import { deleteJob } from "../../src/queue/delete.js";
 import { isKeyTaken, type NewJob } from "../../src/queue/enqueue.js";
 import { enqueueInDay } from "../../src/queue/enqueue-in-day.js";
 import type { HeldJob } from "../../src/queue/held-job.js";
-import { release } from "../../src/queue/release.js";
 import { rescue } from "../../src/queue/rescue.js";
 import { retry } from "../../src/queue/retry.js";
 import { newJob } from "../support/new-job.js";
 import { asSuperuser, createTenant, useDatabase, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
 import { atEnd } from "../support/use.js";
+import { complete, release } from "../support/transitions.js";
 
 const own = useDatabase({ per: "test" });
 let tenantId: string;
@@ -62,8 +61,8 @@ async function meeting<T>(first: { commit: () => Promise<unknown> }, second: Pro
 const enqueueIn = (tx: Transaction, job: NewJob, dailyLimit: number | null = null) =>
   enqueueInDay(tx, { tenantId, userId, dailyLimit }, [job]);
 const create = async (): Promise<string> => (await act((tx) => enqueueIn(tx, newJob())))![0]!.id;
-const claimIn = (tx: Transaction, workerId: string = randomUUID()) =>
-  claim(tx, { workerId, jobTypes: ["A"], limit: 1 });
+const claimIn = async (tx: Transaction, workerId: string = randomUUID()) =>
+  (await claim(tx, { workerId, jobTypes: ["A"], limit: 1 })).jobs;
 const rescueIn = (tx: Transaction) => rescue(tx, { deadAfterMs: 10_000, defaultTimeoutMs: 60_000, graceMs: 5_000 });
 
 /** A job in the hands of a worker that nobody has seen. */

@@ -2,17 +2,15 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { cancel } from "../../src/queue/cancel.js";
 import { claim } from "../../src/queue/claim.js";
-import { complete } from "../../src/queue/complete.js";
 import { deleteJob } from "../../src/queue/delete.js";
 import { enqueueInDay } from "../../src/queue/enqueue-in-day.js";
-import { fail } from "../../src/queue/fail.js";
 import type { HeldJob } from "../../src/queue/held-job.js";
 import { makeDue } from "../../src/queue/make-due.js";
-import { release } from "../../src/queue/release.js";
 import { rescue } from "../../src/queue/rescue.js";
 import { retry } from "../../src/queue/retry.js";
 import { newJob } from "../support/new-job.js";
 import { act, compare, endBadly, type Model, type ModelJob, move, type Real, WORKERS } from "./model.js";
+import { complete, fail, release } from "../support/transitions.js";
 
 const HOUR_MS = 3_600_000;
 const TYPES = ["A", "B"];
@@ -70,7 +68,8 @@ const claimSome = fc
     command(
       `claim up to ${limit} of ${jobTypes.join()} by ${worker}`,
       async (model, real) => {
-        const claimed = await act(real, (tx) => claim(tx, { workerId: real.workerIds[worker]!, jobTypes, limit }));
+        const workerId = real.workerIds[worker]!;
+        const { jobs: claimed } = await act(real, (tx) => claim(tx, { workerId, jobTypes, limit }));
         const due = model.jobs.filter(
           (job) => job.status === "queued" && job.waitHours === 0 && jobTypes.includes(job.jobType),
         );

@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { claim } from "../../src/queue/claim.js";
-import { complete } from "../../src/queue/complete.js";
-import { fail } from "../../src/queue/fail.js";
 import type { Job } from "../../src/queue/job.js";
 import { useApi, useMember } from "../support/api.js";
 import { SYSTEM } from "../support/database.js";
 import { type Answer, call } from "./call.js";
+import { complete, fail } from "../support/transitions.js";
 
 export const api = useApi();
 export const member = useMember(api, { per: "test" });
@@ -24,7 +23,9 @@ export async function create(body: Record<string, unknown> = {}): Promise<string
 export async function run(body: Record<string, unknown> = {}): Promise<Job> {
   const jobType = randomUUID();
   await create({ ...body, jobType });
-  const [job] = await api.database.transaction(SYSTEM, (tx) =>
+  const {
+    jobs: [job],
+  } = await api.database.transaction(SYSTEM, (tx) =>
     claim(tx, { workerId: randomUUID(), jobTypes: [jobType], limit: 1 }),
   );
   if (job === undefined) throw new Error("there was no job to claim");

@@ -1,5 +1,6 @@
 import { claim } from "../../src/queue/claim.js";
-import { SYSTEM } from "../support/database.js";
+import type { Handler } from "../../src/handlers/handler.js";
+import { createTenant, SYSTEM } from "../support/database.js";
 import { until } from "../support/until.js";
 import { useRig, gate } from "./rig.js";
 
@@ -68,6 +69,28 @@ describe("claim", () => {
     await until(async () => (await countOf("completed")) === 4);
   });
 
+  it("gives the next free slots to another tenant that waits, and every slot to one that is alone", async () => {
+    const { tenantId: other } = await createTenant(rig.database);
+    const gates: ReturnType<typeof gate>[] = [];
+    const running = () => rig.rows<{ id: string }>("select tenant_id as id from jobs where status = 'running'");
+    const handler: Handler = (...given) => {
+      const next = gate();
+      gates.push(next);
+      return next.handler(...given);
+    };
+    rig.work({ A: handler }, { concurrency: 4, tenantShare: 0.5 });
+    await rig.enqueueAll(Array.from({ length: 20 }, () => ({ jobType: "A", priority: 9 })));
+    await until(() => gates.length === 4);
+
+    await rig.rows("insert into jobs (tenant_id, job_type) select $1, 'A' from generate_series(1, 4)", [other]);
+    for (const each of gates.slice(0, 2)) each.open(null);
+    await until(async () => (await running()).filter(({ id }) => id === other).length === 2);
+    expect((await running()).filter(({ id }) => id === rig.tenantId)).toHaveLength(2);
+
+    for (let opened = 2; opened < 24; opened += 1) (await until(() => gates[opened])).open(null);
+    await until(async () => (await countOf("completed")) === 24);
+  });
+
   it("leaves a future job alone until its time has come", async () => {
     rig.work({ A: () => null });
     const runAt = new Date(Date.now() + 500);
@@ -107,7 +130,7 @@ describe("claim", () => {
     const worker = rig.work({ A: () => null });
     await until(() => registered(worker.id));
     // As when the connection breaks between a claim's commit and its answer.
-    const claimed = await rig.database.transaction(SYSTEM, (tx) =>
+    const { jobs: claimed } = await rig.database.transaction(SYSTEM, (tx) =>
       claim(tx, { workerId: worker.id, jobTypes: ["UNKNOWN"], limit: 1 }),
     );
     expect(claimed).toHaveLength(1);

@@ -1,3 +1,4 @@
+import type { Claimed } from "../../src/queue/claim.js";
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
@@ -56,7 +57,8 @@ describe("a worker that falls silent", () => {
     const database = Object.assign(Object.create(rig.database) as Database, {
       transaction: async <T>(session: Session, work: (tx: Transaction) => Promise<T>): Promise<T> => {
         const result = await rig.database.transaction(session, work);
-        if (late && Array.isArray(result) && result.length > 0) await answered.promise;
+        const { jobs } = Object(result) as Partial<Claimed>;
+        if (late && jobs !== undefined && jobs.length > 0) await answered.promise;
         return result;
       },
     });

@@ -76,6 +76,7 @@ async function createRig() {
         handlers: registered(Object.entries(handlers)),
         log: silent,
         concurrency: 10,
+        tenantShare: 0.5,
         jobTimeoutMs: 60_000,
         shutdownGraceMs: 5_000,
         retentionDays: 30,

@@ -6,6 +6,7 @@ import { EventHeadWithoutSequentialScansMigration } from "./0005-event-head-with
 import { JobTypeSettingsMigration } from "./0007-job-type-settings.js";
 import { OldestCodeMigration } from "./0009-oldest-code.js";
 import { JobOriginMigration } from "./0010-job-origin.js";
+import { ClaimInTurnsMigration } from "./0011-claim-in-turns.js";
 import { OnePositionATransactionMigration } from "./0012-one-position-a-transaction.js";
 
 /**
@@ -22,5 +23,6 @@ export const migrations = [
   JobTypeSettingsMigration,
   OldestCodeMigration,
   JobOriginMigration,
+  ClaimInTurnsMigration,
   OnePositionATransactionMigration,
 ];
