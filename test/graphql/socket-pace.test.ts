@@ -28,6 +28,8 @@ const CHANGES = subscribe("subscription { jobStatusChanged { version } }");
 it("has a user's sockets take turns by the size of what they send, and nobody else wait", async () => {
   const [busy, other] = [await api.member(), await api.member()];
   const flood = await sockets(40, busy);
+  // Before the flood: a sign-in waits for the database, on a busy machine for a second.
+  const quick = await signIn(other);
   const order: string[] = [];
   const begunAt = performance.now();
   const refused = flood.map(async (socket) => {
@@ -35,7 +37,6 @@ it("has a user's sockets take turns by the size of what they send, and nobody el
     await once(socket, "message");
     order.push("busy");
   });
-  const quick = await signIn(other);
   quick.send(subscribe("query { jobs { totalCount } }"));
   await once(quick, "message");
   order.push("other");
