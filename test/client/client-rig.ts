@@ -1,6 +1,6 @@
 import { createAtlasClient, type AtlasClient, type JobStatusChange, type WatchState } from "../../src/client/index.js";
 import { useApi, useMember } from "../support/api.js";
-import { asSuperuser, useDatabase, SYSTEM } from "../support/database.js";
+import { asSuperuser, useDatabase, insertJobs } from "../support/database.js";
 import { until } from "../support/until.js";
 import { atEnd } from "../support/use.js";
 
@@ -12,13 +12,7 @@ beforeEach(() => {
   client = createAtlasClient({ url: api.url, tenantId: member.tenantId, token: member.token });
 });
 
-export const insert = (count: number) =>
-  own.database.transaction(SYSTEM, (tx) =>
-    tx.query("insert into jobs (tenant_id, job_type) select $1, 'A' from generate_series(1, $2::int)", [
-      member.tenantId,
-      count,
-    ]),
-  );
+export const insert = (count: number) => insertJobs(own.database, member.tenantId, count);
 
 /** Collects what a watch gives, from its beginning. */
 export async function collect(from: AtlasClient, options: Parameters<AtlasClient["watch"]>[0] = {}) {

@@ -8,7 +8,7 @@ import { readInstance } from "../../dist/database/embedded/instance.js";
 import { Database } from "../../src/database/database.js";
 import { migrate } from "../../src/database/migrate.js";
 import { startApi } from "../support/api.js";
-import { useDatabase, silent, SYSTEM } from "../support/database.js";
+import { useDatabase, silent, SYSTEM, insertJobs } from "../support/database.js";
 import { ask } from "../support/graphql.js";
 import { atEnd } from "../support/use.js";
 import { watch } from "../support/watch.js";
@@ -53,11 +53,7 @@ it("keeps cursors and their order when a dump is restored into another, younger 
   for (let n = 0; n < 50; n += 1)
     await own.database.transaction(SYSTEM, (tx) => tx.query("select pg_current_xact_id()"));
   const { eventCursor } = await ask<{ eventCursor: string }>(api, member, "{ jobs { eventCursor } }");
-  await own.database.transaction(SYSTEM, (tx) =>
-    tx.query("insert into jobs (tenant_id, job_type) select $1, 'BEFORE' from generate_series(1, 3)", [
-      member.tenantId,
-    ]),
-  );
+  await insertJobs(own.database, member.tenantId, 3, "BEFORE");
   const before = watch(api.wsUrl, member, { after: eventCursor });
   const seen = (await before.count(3)).map(({ cursor }) => cursor);
   before.stop();

@@ -5,7 +5,7 @@ import { comparePositions, startOf } from "../../src/feed/position.js";
 import { Tail } from "../../src/feed/tail.js";
 import type { JobEvent } from "../../src/queue/job-event.js";
 import { prune } from "../../src/queue/prune.js";
-import { asSuperuser, createTenant, useDatabase, silent, SYSTEM } from "../support/database.js";
+import { asSuperuser, createTenant, useDatabase, silent, SYSTEM, insertJobs } from "../support/database.js";
 import { until } from "../support/until.js";
 import { atEnd } from "../support/use.js";
 
@@ -23,10 +23,7 @@ beforeEach(async () => {
 });
 
 const all = () => true;
-const insert = (count: number, tenant = tenantId) =>
-  own.database.transaction(SYSTEM, (tx) =>
-    tx.query("insert into jobs (tenant_id, job_type) select $1, 'A' from generate_series(1, $2::int)", [tenant, count]),
-  );
+const insert = (count: number, tenant = tenantId) => insertJobs(own.database, tenant, count);
 
 async function take(stream: EventStream, count: number): Promise<JobEvent[]> {
   const events: JobEvent[] = [];

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { buildSchema, isScalarType, isSpecifiedScalarType } from "graphql";
 import type { TestMember } from "../support/api.js";
-import { asSuperuser, useDatabase, SYSTEM } from "../support/database.js";
+import { asSuperuser, useDatabase, insertJobs } from "../support/database.js";
 import {
   CLIENT_NAMES,
   type ClientName,
@@ -55,13 +55,7 @@ function run(name: ClientName, eventCursor: string): DocumentedClient {
   return client;
 }
 
-const insert = (count: number) =>
-  own.database.transaction(SYSTEM, (tx) =>
-    tx.query("insert into jobs (tenant_id, job_type) select $1, 'A' from generate_series(1, $2::int)", [
-      member.tenantId,
-      count,
-    ]),
-  );
+const insert = (count: number) => insertJobs(own.database, member.tenantId, count);
 
 async function logged(): Promise<string[]> {
   const rows = (await asSuperuser(

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
 import { headersFor, useApi, useMember, tokenOf } from "../support/api.js";
-import { asSuperuser, SYSTEM } from "../support/database.js";
+import { asSuperuser, SYSTEM, insertJobs } from "../support/database.js";
 import { readEventStream } from "../support/event-stream.js";
 import { ask } from "../support/graphql.js";
 import { until } from "../support/until.js";
@@ -12,13 +12,7 @@ const api = useApi({}, { per: "test" });
 const member = useMember(api, { per: "test" });
 
 const insert = (count: number, jobType = "A", tenantId = member.tenantId) =>
-  api.database.transaction(SYSTEM, (tx) =>
-    tx.query("insert into jobs (tenant_id, job_type) select $1, $2 from generate_series(1, $3::int)", [
-      tenantId,
-      jobType,
-      count,
-    ]),
-  );
+  insertJobs(api.database, tenantId, count, jobType);
 const head = async () =>
   (await ask<{ eventCursor: string }>(api, member, `{ jobs(first: 1) { eventCursor } }`)).eventCursor;
 

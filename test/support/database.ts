@@ -54,6 +54,17 @@ export async function createTenant(
   return { tenantId, userId };
 }
 
+/** Writes so many queued jobs of one type into the table, in one transaction. */
+export function insertJobs(database: Database, tenantId: string, count: number, jobType = "A"): Promise<unknown[]> {
+  return database.transaction(SYSTEM, (tx) =>
+    tx.query("insert into jobs (tenant_id, job_type) select $1, $2 from generate_series(1, $3::int)", [
+      tenantId,
+      jobType,
+      count,
+    ]),
+  );
+}
+
 /** Runs one statement as the cluster's superuser. */
 export async function asSuperuser(sql: string, url = environment("ATLAS_TEST_SUPERUSER_URL")): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });
