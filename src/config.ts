@@ -6,7 +6,7 @@ import { z } from "zod";
 export type KeySource =
   { kind: "secret"; secret: string } | { kind: "jwks"; url: string } | { kind: "publicKey"; pem: string };
 
-/** The service's settings, as CONTRACT § 4 names them in the environment. */
+/** All settings; each comes from one environment variable. docs/settings.md lists them. */
 export interface Config {
   port: number;
   host: string;

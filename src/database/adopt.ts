@@ -1,7 +1,7 @@
 /** Runs one statement with `$1` parameters in an open transaction. */
 type Query = <Row>(sql: string, values?: readonly unknown[]) => Promise<Row[]>;
 
-/** What was found of a database that is no longer the one that it was. */
+/** Which positions the log still has, in a database that has failed over or been restored. */
 export interface Adopted {
   /** Every event at or below this position is still in the log. */
   keptPosition: bigint;

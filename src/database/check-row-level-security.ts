@@ -1,15 +1,15 @@
 import { ConfigError } from "../config.js";
 import type { Database } from "./database.js";
+import { entities } from "./entities/entities.js";
+import { TenantEntity } from "./entities/tenant.entity.js";
 
 /** The tables that hold tenants' rows, and the column of each that says whose. */
-export const TENANT_TABLES = {
-  tenants: "id",
-  tenant_members: "tenant_id",
-  jobs: "tenant_id",
-  job_events: "tenant_id",
-  job_counts: "tenant_id",
-  daily_usage: "tenant_id",
-} as const;
+export const TENANT_TABLES: Readonly<Record<string, "id" | "tenant_id">> = {
+  [TenantEntity.meta.tableName]: "id",
+  ...Object.fromEntries(
+    entities.flatMap(({ meta }) => ("tenantId" in meta.properties ? [[meta.tableName, "tenant_id"] as const] : [])),
+  ),
+};
 
 const ROLES = ["api", "feed", "worker"] as const;
 

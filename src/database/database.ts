@@ -158,8 +158,9 @@ export class Database {
   }
 
   /**
-   * Moves the positions when the database is not the one that it was. Transactions do so by themselves after a failover; call it
-   * at the start, which alone finds a dump that was restored in another server.
+   * Looks whether this is still the same database. After a failover or a restore it is not: then all new positions are made to lie
+   * above every old one. Transactions do this by themselves after a failover; a dump that was restored in another server is found
+   * by the call at the start alone.
    * @param beyond a position that was given, which the log has not reached; null: none is known.
    * @throws AtlasError `unavailable`
    */

@@ -44,8 +44,8 @@ export class Tail {
   }
 
   /**
-   * Passes each new event of the tenant on to `listener`: at least all events that a transaction begun after this resolves
-   * cannot see.
+   * Calls `listener` for each new event of the tenant. What a transaction that is begun after this has resolved does not see, the
+   * listener gets.
    * @returns what detaches the listener.
    */
   async attach(tenantId: string, listener: TailListener): Promise<() => void> {

@@ -9,7 +9,7 @@ import { type Mailer, MailServerError } from "./mailer.js";
  */
 export const EMAIL_SEND_SETTINGS = { maxAttempts: 22, backoff: { firstMs: 60_000, maxMs: 7_200_000 } };
 
-/** Greylisting takes a mail after 5 min at the earliest where it is as it comes. */
+/** Servers that greylist accept a mail after 5 min at the earliest, with their default settings. */
 const DEFERRED_MS = 330_000;
 
 const NO_SMTPUTF8 = "needs SMTPUTF8, which the mail server does not support";

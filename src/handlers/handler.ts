@@ -39,8 +39,8 @@ export interface HandlerContext {
   checkpoint(value: Json): Promise<void>;
   /**
    * Runs another registered handler inside this job and returns its output. The inner handler gets this context with
-   * `workId` set to `<workId>.<step>`. It shares the attempt, its timeout and its signal. Where its error ends
-   * the attempt, the job waits by its type's back-off and has as many attempts as that where they are more.
+   * `workId` set to `<workId>.<step>`. It shares the attempt, its timeout and its signal. If its error
+   * ends the attempt, the back-off of the inner job type is used, and the larger of both numbers of attempts holds.
    * @param step numbers the work, so that a resumed job names it alike; by default the calls of this attempt, from 1.
    * @param progress keeps the inner handler's checkpoint, for instance inside this one's; without it, an inner handler that
    * keeps one fails for good.

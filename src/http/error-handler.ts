@@ -6,7 +6,7 @@ import { localsOf } from "./request-locals.js";
 export type ErrorBody = (error: AtlasError, requestId: string) => object;
 
 /**
- * Answers an error with its status and headers, and with the contract's JSON body unless a surface has one of its own.
+ * Answers an error with its status and headers, and with REST's JSON body unless a surface has one of its own.
  * What was thrown is kept in the request's locals, for the request's one log line.
  */
 export function createErrorHandler(bodyOf: ErrorBody = errorBody): ErrorRequestHandler {
@@ -24,7 +24,7 @@ export function createErrorHandler(bodyOf: ErrorBody = errorBody): ErrorRequestH
   };
 }
 
-/** The contract's body of an error, on every route that has none of its own. */
+/** An error's body in REST's form, for every route whose surface has no form of its own. */
 export function errorBody(error: AtlasError, requestId: string): object {
   return {
     ok: false,

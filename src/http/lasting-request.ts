@@ -16,7 +16,7 @@ const ENDS: Record<MembershipEnd, () => AtlasError> = {
 };
 
 /**
- * Counts a request among those of its viewer that last, and says when it must end: its token expires, its member leaves
+ * Counts a request as one of its viewer's long ones (an event stream, `?wait=`), and says when it must end: its token expires, its member leaves
  * the tenant, the service shuts down, or its client has left.
  * @returns `ending`, a signal whose reason is the AtlasError to answer, and `release`, which ends the watch when the request
  * ends by itself.

@@ -16,8 +16,8 @@ const MAX_KEYS = 10_000;
 
 /** Spreads what is done for one user or tenant over time, by the bytes of what they send or read. */
 export class Pace {
-  /** When each will have made up for what was spent, as `performance.now()` counts. */
-  private readonly evenAt = new Map<string, number>();
+  /** When the debt of each key is paid, as `performance.now()` counts. */
+  private readonly debtEndsAt = new Map<string, number>();
 
   constructor(private readonly policy: PacePolicy) {}
 
@@ -26,15 +26,16 @@ export class Pace {
     const { bytesPerSecond, freeBytes = 0, maxDebtMs } = this.policy;
     if (bytes <= freeBytes) return;
     const now = performance.now();
-    if (this.evenAt.size >= MAX_KEYS) for (const [old, at] of this.evenAt) if (at <= now) this.evenAt.delete(old);
-    const evenAt = Math.max(this.evenAt.get(key) ?? 0, now) + (1000 * bytes) / bytesPerSecond;
-    this.evenAt.set(key, Math.min(evenAt, now + maxDebtMs));
+    if (this.debtEndsAt.size >= MAX_KEYS)
+      for (const [old, at] of this.debtEndsAt) if (at <= now) this.debtEndsAt.delete(old);
+    const debtEndsAt = Math.max(this.debtEndsAt.get(key) ?? 0, now) + (1000 * bytes) / bytesPerSecond;
+    this.debtEndsAt.set(key, Math.min(debtEndsAt, now + maxDebtMs));
   }
 
   /** How long to wait, in milliseconds, before anything more is done. */
   waitMs(key: string): number {
     const { aheadBytes = 0, bytesPerSecond } = this.policy;
-    const debtMs = (this.evenAt.get(key) ?? 0) - performance.now();
+    const debtMs = (this.debtEndsAt.get(key) ?? 0) - performance.now();
     return Math.max(debtMs - (1000 * aheadBytes) / bytesPerSecond, 0);
   }
 

@@ -25,8 +25,8 @@ export interface CreatedJobs extends Snapshot<JobSummary[]> {
 const MAX_KEY_TRIES = 3;
 
 /**
- * Makes jobs of a member's creates, all or none. In this order: creates that have all been made before are replays and cost
- * nothing; the others cost one of the member's minute together, and each new job one of the member's day.
+ * Makes jobs of a member's creates, all or none. If every create is a repeat (the same idempotency keys), it is free. Otherwise
+ * the call counts once for the minute's limit, and each new job once for the day's.
  */
 export class JobCreation {
   constructor(

@@ -7,7 +7,7 @@ import { retryDelayMs } from "../queue/retry-policy.js";
 import type { BeatenJob } from "./beat-thread.js";
 
 /**
- * Ends attempts that by the database a worker holds, but that the worker does not know: the answer of a committed claim was
+ * Ends attempts which the database says a worker has, but which the worker does not know: the answer of a committed claim was
  * lost, or the worker gave them up while the database was away. The other workers would rescue them only at their timeout, since
  * this one lives. As after a rescue they run again at once, or fail at the last attempt.
  * @returns how many.

@@ -157,7 +157,7 @@ export class Worker {
     this.counts.add(status ?? "lost");
   }
 
-  /** Compares what the worker runs with what by the database it holds. */
+  /** Compares the jobs that this worker runs with the jobs that the database says it runs. */
   private reconcile(held: readonly BeatenJob[], askedAt: bigint): void {
     const strays = this.attempts.reconcile(held, askedAt);
     if (strays.length > 0 && !this.loop.claiming && !this.over.signal.aborted) void this.endStrays(strays);

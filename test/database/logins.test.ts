@@ -63,7 +63,7 @@ describe.each([
   it.each(TABLES)("shows an unfiltered query of %s one tenant's rows, and none without a tenant", async (table) => {
     const tenantsSeen = (session: Session): Promise<unknown[]> =>
       own.database.transaction(session, (tx) =>
-        tx.query(`select distinct ${TENANT_TABLES[table as keyof typeof TENANT_TABLES]} as tenant from ${table}`),
+        tx.query(`select distinct ${TENANT_TABLES[table]} as tenant from ${table}`),
       );
     const session = { role: "api", tenantId: mine.tenantId, actor: "user:me" } as const;
     expect(await tenantsSeen(session)).toEqual([{ tenant: mine.tenantId }]);

@@ -84,8 +84,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "rescue without a look at its own beats",
     file: "src/worker/maintenance.ts",
-    from: "could not beat.\n          if (unbrokenMs() < intervals.deadMs) return false;",
-    to: "could not beat.\n          void unbrokenMs;",
+    from: "have beaten again.\n          if (unbrokenMs() < intervals.deadMs) return false;",
+    to: "have beaten again.\n          void unbrokenMs;",
     caughtBy: ["test/worker/liveness.test.ts", "is not taken for dead by a worker that itself has just come"],
   },
   {

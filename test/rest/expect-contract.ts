@@ -1,5 +1,5 @@
 import { bodiesOf, type RouteContract } from "../../src/rest/contract.js";
-import { REST_CONTRACTS } from "../../src/rest/contracts.js";
+import { REST_CONTRACTS } from "../../src/rest/rest-surface.js";
 
 /** Headers that answers of some routes have, when all goes well. */
 const SPECIAL = /^(x-event-cursor|idempotency-replayed|ratelimit.*)$/;

@@ -21,9 +21,9 @@ const CLOSE_BOUND_MS = 1_000;
 /** How fast sockets are read, and how much waits to be sent on each. */
 export class Flow {
   private readonly pace = new Pace(MESSAGES);
-  /** By whom a socket's messages are: a user, or an unknown client with a name of its own. */
+  /** Per socket: its user, or a name of its own until it has signed in. */
   private readonly senders = new WeakMap<WebSocket, string>();
-  /** When the last message that waits to be sent on a socket may be. */
+  /** Per socket: resolves when the last message that waits may be sent. */
   private readonly sending = new WeakMap<WebSocket, Promise<void>>();
 
   /**
