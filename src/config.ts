@@ -28,7 +28,7 @@ export interface Config {
   streamsPerUser: number;
   streamsPerTenant: number;
   workerConcurrency: number;
-  /** The part of a worker's slots that one tenant's jobs may have while another tenant waits. */
+  /** The part of a worker's slots after which a tenant gets only those that no other tenant can use. */
   workerTenantShare: number;
   /** Absolute path of a folder of handler modules; null: none. */
   handlersDir: string | null;

@@ -1,5 +1,5 @@
 import type { Transaction } from "../database/database.js";
-import { endHeld, FENCE, HELD, type HeldJob } from "./held-job.js";
+import { changeHeld, type HeldJob, heldStatement } from "./held-job.js";
 
 /**
  * Keeps a JSON value with a running job for its later attempts.
@@ -7,11 +7,7 @@ import { endHeld, FENCE, HELD, type HeldJob } from "./held-job.js";
  */
 export async function checkpoint(tx: Transaction, held: HeldJob, value: unknown): Promise<boolean> {
   const kept: HeldJob & { value: unknown } = { ...held, value };
-  return (await endHeld(tx, CHECKPOINT, [kept]))[0] !== null;
+  return (await changeHeld(tx, CHECKPOINT, [kept]))[0] !== null;
 }
 
-const CHECKPOINT = `/* queue.checkpoint */
-update jobs set checkpoint = coalesce(held.value, 'null')
-from jsonb_to_recordset($1::jsonb) as held (${HELD}, value jsonb)
-where ${FENCE}
-returning jobs.id, jobs.attempt, jobs.status`;
+const CHECKPOINT = heldStatement("queue.checkpoint", "value jsonb", ` checkpoint = coalesce(held.value, 'null')`);

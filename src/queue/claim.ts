@@ -15,42 +15,71 @@ export interface ClaimRequest {
   limit: number;
   /** By job type; a type that is missing names nothing. */
   settings?: Readonly<Record<string, TypeSettings>>;
-  /** The tenant of the job that the worker claimed last; null, or left out: none. */
+  /** Where the tenants' turns stand, as the worker's last claim returned it; null, or left out: before the first tenant. */
   lastTenantId?: string | null;
   /** How many jobs of each tenant the worker runs already; a tenant that is missing has none. */
   running?: Readonly<Record<string, number>>;
-  /** So many jobs of one tenant may the worker run while another tenant waits. Default: any number. */
+  /** A tenant of which the worker runs so many gets a further slot only if no other tenant can use it. Left out: there is no such number. */
   tenantShare?: number;
 }
 
 export interface Claimed {
   /** In the order in which they are to start. */
   jobs: ClaimedJob[];
-  /** Whether a tenant may have more that is due: it had as many as it was given slots. */
-  more: boolean;
+  /** For the worker's next claim. */
+  lastTenantId: string | null;
 }
+
+/** A row of the statement: a job, or what there is to tell where there is none. */
+interface Found extends ClaimedJobRow {
+  /** null: there is no job in this row. */
+  id: ClaimedJobRow["id"];
+  /** Its tenant may have more that is due: it had as many as it was given slots. */
+  filled: boolean | null;
+  /** The last tenant that was asked for jobs. */
+  last_asked: string | null;
+  /** Not all tenants were asked. */
+  cut: boolean;
+  /** Somebody may have got fewer slots because of the share. */
+  withheld: boolean;
+}
+
+/** Each is one statement. Most claims are one; where other workers are taking what it looks at, the next goes on behind it. */
+const MAX_PASSES = 10;
+const NO_SHARE = 2 ** 31 - 1;
 
 /**
  * Takes up to `limit` due jobs of the given types for a worker. Tenants take turns, from the one after the last that was served: one
  * job each, round after round until the slots are full. Inside a tenant the highest priority comes first, then the oldest `runAt`.
- * Jobs that another worker is taking at this moment are skipped, not waited for. A job's attempts are its type's from its first
- * claim on, its timeout from each.
+ * Jobs that another worker is taking at this moment, or that are locked otherwise, are skipped, not waited for. A job's attempts
+ * are its type's from its first claim on, its timeout from each.
  */
 export async function claim(tx: Transaction, request: ClaimRequest): Promise<Claimed> {
-  const { workerId, jobTypes, limit, settings = {}, lastTenantId = null, running = {}, tenantShare = limit } = request;
-  const rows = await tx.query<ClaimedJobRow & { more: boolean }>(CLAIM, [
-    jobTypes,
-    limit,
-    workerId,
-    JSON.stringify(settings),
-    lastTenantId,
-    JSON.stringify(running),
-    tenantShare,
-  ]);
-  return {
-    jobs: rows.map((row) => toClaimedJob({ ...row, ...forHandler(row) })),
-    more: rows.some(({ more }) => more),
-  };
+  const { workerId, jobTypes, limit, settings = {} } = request;
+  let { lastTenantId = null, tenantShare = NO_SHARE } = request;
+  const running = { ...request.running };
+  const jobs: ClaimedJob[] = [];
+  for (let pass = 0; pass < MAX_PASSES && jobs.length < limit; pass += 1) {
+    const rows = await tx.query<Found>(CLAIM, [
+      jobTypes,
+      limit - jobs.length,
+      workerId,
+      JSON.stringify(settings),
+      lastTenantId,
+      JSON.stringify(running),
+      tenantShare,
+    ]);
+    const found = rows.filter(({ id }) => id !== null).map((row) => toClaimedJob({ ...row, ...forHandler(row) }));
+    for (const { tenantId } of found) running[tenantId] = (running[tenantId] ?? 0) + 1;
+    jobs.push(...found);
+    lastTenantId = found.at(-1)?.tenantId ?? rows[0]?.last_asked ?? lastTenantId;
+    const { cut = false, withheld = false } = rows[0] ?? {};
+    if (cut || rows.some(({ filled }) => filled === true)) continue;
+    // Nobody else can use what is left.
+    if (!withheld || tenantShare === NO_SHARE) break;
+    tenantShare = NO_SHARE;
+  }
+  return { jobs, lastTenantId };
 }
 
 /** Handlers calculate: a number of more digits than a double, which SQL alone can have written, is the nearest to them. */
@@ -60,6 +89,7 @@ function forHandler({ input, checkpoint }: ClaimedJobRow): Pick<ClaimedJobRow, "
 
 // walk: the tenants that have something due, one index probe a type for each (3 buffers); it goes on at the first one (null) after
 // the last, and ends where it began, or at as many tenants as there are slots. Two are looked for at least: to know who is alone.
+// Its second lap reads no further than the first began: entries of jobs that are gone would be read twice.
 // quotas: the slots, in equal parts, the first tenants one more; and where another waits, no more than the share.
 // next: fixes the ids before the update, which may otherwise take more than the limit when the planner rescans. A scan over all types
 // of a tenant at once would have to sort its whole backlog.
@@ -79,6 +109,7 @@ with recursive walk (tenant_id, lap, waiting, served) as (
       (
         select tenant_id from jobs
         where job_type = handled.job_type and status = 'queued' and due and tenant_id > walk.tenant_id
+          and tenant_id <= case walk.lap when 1 then 'ffffffff-ffff-ffff-ffff-ffffffffffff' else $5::uuid end
         order by tenant_id limit 1
       )
       union all
@@ -134,4 +165,14 @@ with recursive walk (tenant_id, lap, waiting, served) as (
   where jobs.tenant_id = next.tenant_id and jobs.id = next.id
   returning jobs.*, next.turn, next.quota, next.round
 )
-select *, count(*) over (partition by tenant_id) >= quota as more from claimed order by round, turn`;
+select claimed.*, count(*) over (partition by claimed.tenant_id) >= claimed.quota as filled, about.*
+from (
+  select
+    coalesce(
+      (select tenant_id from quotas order by turn desc limit 1), (select tenant_id from waiting order by place desc limit 1)
+    ) as last_asked,
+    not exists (select from walk where lap = 3) as cut,
+    exists (select from waiting where room < $2::int) as withheld
+) about
+left join claimed on true
+order by claimed.round, claimed.turn`;

@@ -1,6 +1,6 @@
 import type { Transaction } from "../database/database.js";
 import type { JobStatus } from "../words.js";
-import { endHeld, FENCE, HELD, type HeldJob } from "./held-job.js";
+import { changeHeld, type HeldJob, heldStatement, type HeldStatement } from "./held-job.js";
 
 export interface Failure {
   /** Machine-readable, `snake_case`. */
@@ -19,19 +19,27 @@ export interface Failure {
 /**
  * Ends attempts badly: a job goes back to `queued` for its next attempt, or to `failed` after the last one or a
  * permanent failure, or to `canceled` if that was asked for.
+ * @param locked as for `changeHeld`.
  * @returns in the order given the statuses reached; null where the worker has lost the job, and nothing changed.
  */
-export async function fail(tx: Transaction, jobs: readonly (HeldJob & Failure)[]): Promise<(JobStatus | null)[]> {
-  return endHeld(tx, FAIL, jobs);
+export async function fail(
+  tx: Transaction,
+  jobs: readonly (HeldJob & Failure)[],
+  locked?: keyof HeldStatement,
+): Promise<(JobStatus | null)[]> {
+  return changeHeld(tx, FAIL, jobs, locked);
 }
 
 // As on a release, max_attempts grows for an attempt that is spared.
-const FAIL = `/* queue.fail */
-update jobs set
-  max_attempts = max_attempts + held.extra,
+const ATTEMPTS = "max_attempts + coalesce(held.spared, false)::int";
+const FAIL = heldStatement(
+  "queue.fail",
+  `code text, message text, stack text, permanent boolean, spared boolean, "retryDelayMs" int`,
+  `
+  max_attempts = ${ATTEMPTS},
   status = case
     when cancel_requested_at is not null then 'canceled'
-    when held.permanent or jobs.attempt >= max_attempts + held.extra then 'failed'
+    when held.permanent or jobs.attempt >= ${ATTEMPTS} then 'failed'
     else 'queued'
   end,
   error = case
@@ -42,14 +50,7 @@ update jobs set
     ))
   end,
   run_at = case
-    when cancel_requested_at is not null or held.permanent or jobs.attempt >= max_attempts + held.extra then run_at
+    when cancel_requested_at is not null or held.permanent or jobs.attempt >= ${ATTEMPTS} then run_at
     else clock_timestamp() + held."retryDelayMs" * interval '1 millisecond'
-  end
-from (
-  select given.*, coalesce(spared, false)::int as extra
-  from jsonb_to_recordset($1::jsonb) as given (
-    ${HELD}, code text, message text, stack text, permanent boolean, spared boolean, "retryDelayMs" int
-  )
-) held
-where ${FENCE}
-returning jobs.id, jobs.attempt, jobs.status`;
+  end`,
+);

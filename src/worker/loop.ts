@@ -4,8 +4,8 @@ import type { WorkerIntervals } from "./intervals.js";
 import { Outage } from "./outage.js";
 
 export interface ClaimLoopOptions {
-  /** Claims up to `limit` jobs, and begins them. @returns whether there may be more to claim, for the slots that are left. */
-  claim(limit: number): Promise<{ more: boolean }>;
+  /** Claims up to `limit` jobs, and begins them. @returns how many: if there are fewer, no more can be claimed now. */
+  claim(limit: number): Promise<number>;
   freeSlots(): number;
   /** Whether claims make sense now: the worker is known to be alive. */
   ready(): boolean;
@@ -53,9 +53,9 @@ export class ClaimLoop {
       this.woken = false;
       const free = this.options.freeSlots();
       try {
-        const more = free > 0 && this.options.ready() && (await this.claim(free)).more;
+        const claimed = free > 0 && this.options.ready() ? await this.claim(free) : 0;
         // If every slot is filled, the loop is woken when one becomes free.
-        if (!more || this.options.freeSlots() <= 0) await this.pause();
+        if (claimed < free || this.options.freeSlots() <= 0) await this.pause();
       } catch (error) {
         const { signal } = this.stopping;
         await sleep(this.outage.failed(error), undefined, { signal }).catch(() => undefined);
@@ -63,7 +63,7 @@ export class ClaimLoop {
     }
   }
 
-  private async claim(limit: number): Promise<{ more: boolean }> {
+  private async claim(limit: number): Promise<number> {
     this.underWay = true;
     try {
       const claimed = await this.options.claim(limit);

@@ -28,7 +28,7 @@ export interface WorkerOptions {
   log: Logger;
   /** Jobs at once, at most. */
   concurrency: number;
-  /** The part of these that one tenant's jobs may have while another tenant waits, over 0 up to 1; at least one. */
+  /** The part of these after which a tenant gets only what no other tenant can use, over 0 up to 1; at least one. */
   tenantShare: number;
   jobTimeoutMs: number;
   /** How long a drain lets running jobs go on. */
@@ -60,7 +60,7 @@ export class Worker {
   private readonly settings: Record<string, TypeSettings>;
   private readonly stopHints: (() => void)[];
   /** Whose turn was the last. Workers that start together begin at tenants of their own. */
-  private lastTenantId: string = randomUUID();
+  private lastTenantId: string | null = randomUUID();
   private endingStrays = false;
   private drained: Promise<void> | null = null;
 
@@ -126,9 +126,9 @@ export class Worker {
     await this.beat.end();
   }
 
-  private async claim(limit: number): Promise<{ more: boolean }> {
+  private async claim(limit: number): Promise<number> {
     const { database, handlers, hints, concurrency, tenantShare } = this.options;
-    const { jobs, more } = await database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
+    const { jobs, lastTenantId } = await database.transaction({ role: "worker", actor: `worker:${this.id}` }, (tx) =>
       claim(tx, {
         workerId: this.id,
         jobTypes: [...handlers.keys()],
@@ -140,8 +140,8 @@ export class Worker {
       }),
     );
     // The worker has ended, or other workers may have rescued the jobs by now: they are left to a rescue or to `endStrays`.
-    if (this.over.signal.aborted || this.beat.silent) return { more: false };
-    this.lastTenantId = jobs.at(-1)?.tenantId ?? this.lastTenantId;
+    if (this.over.signal.aborted || this.beat.silent) return 0;
+    this.lastTenantId = lastTenantId;
     // Before the handlers begin, which may block the event loop at once.
     this.counts.add("claimed", jobs.length);
     if (jobs.length > 0) hints.send("events");
@@ -149,7 +149,7 @@ export class Worker {
       const attempt = new Attempt(job, this.id, this.log);
       void this.attempts.add(attempt, this.execute(attempt)).then(() => this.loop.wake());
     }
-    return { more };
+    return jobs.length;
   }
 
   private async execute(attempt: Attempt): Promise<void> {

@@ -28,7 +28,7 @@ function worker(request: Partial<ClaimRequest> = {}) {
     const claimed = await own.database.transaction(SYSTEM, (tx) =>
       claim(tx, { workerId, jobTypes: ["A"], limit, lastTenantId, ...request, ...more }),
     );
-    lastTenantId = claimed.jobs.at(-1)?.tenantId ?? lastTenantId;
+    lastTenantId = claimed.lastTenantId;
     return claimed;
   };
 }
@@ -100,18 +100,17 @@ describe("turns between tenants", () => {
     ] as const)
       // prettier-ignore
       await enqueue(tenantId, 1, priority, jobType);
-    const { jobs, more } = await worker({ jobTypes: ["A", "B"] })(10);
+    const { jobs } = await worker({ jobTypes: ["A", "B"] })(10);
     expect(jobs.map(({ priority, jobType }) => [priority, jobType])).toEqual([[7, "B"], [5, "A"], [5, "B"], [0, "A"]]); // prettier-ignore
-    expect(more).toBe(false);
   });
 
-  it("gives a tenant that is alone each slot, and says that there may be more", async () => {
+  it("gives a tenant that is alone each slot", async () => {
     const [tenantId = ""] = await tenants(2);
     await enqueue(tenantId, 25);
     const claimSome = worker({ tenantShare: 5 });
-    expect(await claimSome(10)).toMatchObject({ jobs: { length: 10 }, more: true });
-    expect(await claimSome(10, { running: { [tenantId]: 10 } })).toMatchObject({ jobs: { length: 10 }, more: true });
-    expect(await claimSome(10)).toMatchObject({ jobs: { length: 5 }, more: false });
+    expect(await claimSome(10)).toMatchObject({ jobs: { length: 10 } });
+    expect(await claimSome(10, { running: { [tenantId]: 10 } })).toMatchObject({ jobs: { length: 10 } });
+    expect(await claimSome(10)).toMatchObject({ jobs: { length: 5 } });
   });
 
   it("parts the slots evenly, and passes the odd one on", async () => {
@@ -127,17 +126,55 @@ describe("turns between tenants", () => {
     expect([...countsOf(jobs).values()]).toEqual([10, 10, 10]);
   });
 
-  it("gives no tenant more than its share of the slots while another waits", async () => {
+  it("gives a tenant past its share only what no other can use", async () => {
     const [first = "", second = ""] = await tenants(2);
     await enqueue(first, 100);
-    await enqueue(second, 2);
+    await enqueue(second, 3);
     const claimSome = worker({ tenantShare: 5 });
-    const { jobs } = await claimSome(6, { running: { [first]: 4 } });
-    expect(countsOf(jobs)).toEqual(new Map([[first, 1], [second, 2]])); // prettier-ignore
-    // The other has nothing that waits now.
-    expect((await claimSome(3, { running: { [first]: 5, [second]: 2 } })).jobs).toHaveLength(3);
+    expect(tenantsOf((await claimSome(1, { running: { [first]: 5 } })).jobs)).toEqual([second]);
+    expect(countsOf((await claimSome(2, { running: { [first]: 8 } })).jobs)).toEqual(new Map([[second, 2]]));
+    expect((await claimSome(3, { running: { [first]: 7, [second]: 3 } })).jobs).toHaveLength(3);
+  });
+
+  it.each([3, 5, 7])("fills all %i slots, however little of them is a share", async (slots) => {
+    for (const id of await tenants(2)) await enqueue(id, 100);
+    expect((await worker({ tenantShare: 1 })(slots)).jobs).toHaveLength(slots);
+  });
+
+  it("passes by what others have locked or are taking, to the tenants behind", async () => {
+    const all = await tenants(30);
+    for (const id of all) await enqueue(id, 1);
+    await own.database.transaction(SYSTEM, async (tx) => {
+      await tx.query("select from jobs where tenant_id = any($1) for update", [all.slice(0, 8)]);
+      const [one, ten] = [worker(), worker()];
+      expect(tenantsOf((await one(1)).jobs)).toEqual([all[8]]);
+      expect(tenantsOf((await ten(10)).jobs)).toEqual(all.slice(9, 19));
+      // All that is left, and no locked one.
+      expect((await one(21)).jobs).toHaveLength(11);
+    });
+    expect((await worker()(30)).jobs).toHaveLength(8);
+  });
+
+  it("goes on behind tenants whose jobs stay locked, claim after claim", async () => {
+    const all = await tenants(30);
+    for (const id of all) await enqueue(id, 1);
+    await own.database.transaction(SYSTEM, async (tx) => {
+      await tx.query("select from jobs where tenant_id = any($1) for update", [all.slice(0, 25)]);
+      const claimOne = worker();
+      let claimed = 0;
+      for (let n = 0; n < 8; n += 1) claimed += (await claimOne(1)).jobs.length;
+      expect(claimed).toBe(5);
+    });
+  });
+
+  it("holds no slot back for a tenant whose job another worker is taking", async () => {
+    const [first = "", second = ""] = await tenants(2);
+    await enqueue(first, 100);
     await enqueue(second, 1);
-    expect(tenantsOf((await claimSome(1, { running: { [first]: 8, [second]: 1 } })).jobs)).toEqual([second]);
+    await own.database.transaction(SYSTEM, async (tx) => {
+      await tx.query("select from jobs where tenant_id = $1 for update", [second]);
+      expect((await worker({ tenantShare: 5 })(5, { running: { [first]: 5 } })).jobs).toHaveLength(5);
+    });
   });
 
   it("serves the tenant of the first id, and goes on with it after the last", async () => {

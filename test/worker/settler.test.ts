@@ -47,22 +47,25 @@ describe("the settlement", () => {
     expect(released).toMatchObject({ error: null, maxAttempts: 5 });
   });
 
-  it("fails one end that PostgreSQL refuses, and writes the others of the group", async () => {
-    await asSuperuser(
-      `create function refuse_secrets() returns trigger language plpgsql as $$
+  it.each(["22P05", "P0001", "23514"])(
+    "fails one end that PostgreSQL refuses with %s, and writes the others of the group",
+    async (code) => {
+      await asSuperuser(
+        `create function refuse_secrets() returns trigger language plpgsql as $$
        begin
-         if new.output = '"secret"' then raise exception 'no secrets' using errcode = 'untranslatable_character'; end if;
+         if new.output = '"secret"' then raise exception 'no secrets' using errcode = '${code}'; end if;
          return new;
        end $$;
        create trigger refuse_secrets before update on jobs for each row execute function refuse_secrets()`,
-      rig.superuserUrl,
-    );
-    const held = await hold(10);
-    const ends = await Promise.allSettled(held.map((job, n) => settler.settle(job, done(n === 5 ? "secret" : n))));
-    expect(ends.flatMap((end) => (end.status === "fulfilled" ? end.value : []))).toEqual(Array(9).fill("completed"));
-    expect(ends[5]).toMatchObject({ status: "rejected", reason: { code: "22P05" } });
-    expect((await rig.job(held[5]!.id)).status).toBe("running");
-  });
+        rig.superuserUrl,
+      );
+      const held = await hold(10);
+      const ends = await Promise.allSettled(held.map((job, n) => settler.settle(job, done(n === 5 ? "secret" : n))));
+      expect(ends.flatMap((end) => (end.status === "fulfilled" ? end.value : []))).toEqual(Array(9).fill("completed"));
+      expect(ends[5]).toMatchObject({ status: "rejected", reason: { code } });
+      expect((await rig.job(held[5]!.id)).status).toBe("running");
+    },
+  );
 
   it("refuses what the worker has lost, and writes the others of the group", async () => {
     const held = await hold(6);
@@ -86,8 +89,26 @@ describe("the settlement", () => {
     const output = "x".repeat(1024 * 1024 - 2);
     const statuses = await Promise.all(held.map((job) => settler.settle(job, done(output))));
     expect(new Set(statuses)).toEqual(new Set(["completed"]));
-    // The first alone, then eight, eight and three.
-    expect(await transactionsOf(held)).toBe(4);
+    const sizes = await rig.rows<{ count: number }>(
+      "select count(*)::int as count from jobs where id = any($1) group by position order by position",
+      [held.map(({ id }) => id)],
+    );
+    // Of those that wait, the first is no longer alone in its group.
+    expect(sizes.map(({ count }) => count)).toEqual([1, 8, 8, 3]);
+  });
+
+  it("writes the others although somebody has locked one job, and that one once it is free", async () => {
+    const held = await hold(10);
+    const ends = await rig.database.transaction(SYSTEM, async (tx) => {
+      await tx.query("select from jobs where id = $1 for update", [held[4]?.id]);
+      const settled = held.map((job, n) => settler.settle(job, done(n)));
+      expect(await Promise.all(settled.toSpliced(4, 1))).toEqual(Array(9).fill("completed"));
+      // Nor does it hold up what ends later.
+      const [later] = await hold(1);
+      expect(await settler.settle(later!, { kind: "released" })).toBe("queued");
+      return settled;
+    });
+    expect(await ends[4]).toBe("completed");
   });
 
   it("tells each end of a group that the database is away", async () => {
