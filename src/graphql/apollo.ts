@@ -75,10 +75,11 @@ function admitOperations(admission: Admission): ApolloServerPlugin<GraphqlContex
   return {
     requestDidStart: () =>
       Promise.resolve({
-        async didResolveOperation({ document, request, response, contextValue: { viewer } }) {
+        async didResolveOperation({ document, request, contextValue: { viewer, setHeaders } }) {
           const { operationName, variables } = request;
           const charge = await admission.admitOperation(document, { operationName, variables, viewer }, "http");
-          for (const [name, value] of Object.entries(costHeaders(charge))) response.http.headers.set(name, value);
+          // Not as Apollo's own headers, which it drops where it cannot answer in a media type that the client accepts.
+          setHeaders(costHeaders(charge));
         },
       }),
   };

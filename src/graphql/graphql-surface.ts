@@ -58,6 +58,7 @@ function contextOf(response: Response, { services }: GraphqlSurfaceOptions): Gra
     viewer,
     services,
     onAllowance: (allowance) => response.set(allowanceHeaders(allowance)),
+    setHeaders: (headers) => response.set(headers),
     requestId: scope.requestId,
   });
 }

@@ -9,7 +9,7 @@ export interface Surface {
    */
   routes(closing: AbortSignal): RequestHandler;
   /**
-   * Answers the server's upgrade requests; one surface at most can.
+   * Answers the server's upgrade requests. Only one surface may have this: each would refuse what is another's.
    * @param trusts whether the peer at an address is a proxy whose X-Forwarded headers count, by Express's `trust proxy`.
    */
   serveUpgrades?(server: Server, trusts: (address: string, hop: number) => boolean): void;

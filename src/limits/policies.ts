@@ -1,7 +1,7 @@
 import type { PacePolicy } from "./pace.js";
 
 /*
- * Every bound that a client can meet, each number once; docs/limits.md lists them by these names. Units stand in the names
+ * Every bound on what a client may send, hold or be given, each number once; docs/limits.md lists them by these names. Units stand in the names
  * (Bytes, Ms, Seconds, Years); the rest are counts. Bounds that are settings have their numbers in config.ts: creates a
  * minute, streams of a user and of a tenant, connections of the database. A job type's handler bounds its own inputs.
  */

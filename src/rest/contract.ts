@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { type ErrorCode, type ErrorDetail, ERRORS, invalidInput } from "../errors.js";
 
-/** What a route takes and answers. The router checks requests by it, the tests check answers; it converts to JSON Schema. */
+/**
+ * What a route takes and answers. The router refuses by it a query's unknown names and a body where there is none; the routes read
+ * values by its schemas, the tests check answers by it. It converts to JSON Schema.
+ */
 export interface RouteContract {
   method: "get" | "post" | "delete";
   /** As Express has it: `:id` stands for one segment. */

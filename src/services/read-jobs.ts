@@ -34,7 +34,7 @@ export const JOB_PLACE: CursorCodec<Pick<Job, "priority" | "createdAt" | "id">> 
 };
 
 /** The query builder's rows as those of the queue's statements, so that one mapper reads both. */
-const AS_THE_DRIVER_GIVES = false;
+const RENAMED_BY_THE_ORM = false;
 
 /** Reads a page's jobs on, in the page's order. @returns them, and whether some are missing because they may not be read. */
 type ReadOn<Shown extends JobSummary> = (jobs: JobSummary[]) => Promise<{ jobs: Shown[]; cut: boolean }>;
@@ -72,7 +72,7 @@ export async function readJobPage<Shown extends JobSummary>(
     const { priority, createdAt, id } = cursors.open(JOB_PLACE, tenantId, cursor);
     query.andWhere(`(priority, created_at, id) ${operator} (?, ?, ?)`, [priority, createdAt.toISOString(), id]);
   }
-  const rows = await query.execute<JobSummaryRow[]>("all", AS_THE_DRIVER_GIVES);
+  const rows = await query.execute<JobSummaryRow[]>("all", RENAMED_BY_THE_ORM);
   const { jobs, cut } = await readOn(rows.slice(0, part.size).map(toJobSummary));
   return pageOf(part, jobs, (job) => cursors.seal(JOB_PLACE, tenantId, job), rows.length > part.size || cut);
 }
@@ -83,7 +83,7 @@ export async function readJobs(tx: Transaction, tenantId: string, ids: readonly 
     .qb(JobEntity)
     .select(JOB_SUMMARY_COLUMNS)
     .where({ tenantId, id: { $in: [...ids] } })
-    .execute<JobSummaryRow[]>("all", AS_THE_DRIVER_GIVES);
+    .execute<JobSummaryRow[]>("all", RENAMED_BY_THE_ORM);
   return rows.map(toJobSummary);
 }
 

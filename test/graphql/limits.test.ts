@@ -25,6 +25,15 @@ describe("the cost of an operation", () => {
     expect(await costOf(query)).toBe(cost);
   });
 
+  it("tells the cost also where no media type that the client accepts can be answered", async () => {
+    const { status, headers } = await fetch(`${api.url}/graphql`, {
+      method: "POST",
+      headers: { ...member.headers, accept: "image/png" },
+      body: JSON.stringify({ query: "{ viewer { userId } }" }),
+    });
+    expect([status, headers.get("x-query-cost")]).toEqual([406, "0"]);
+  });
+
   it("takes page sizes and lists from the variables", async () => {
     expect(await costOf("query ($n: Int) { jobs(first: $n) { nodes { id } } }", { n: 7 })).toBe(8);
     const create = "mutation ($input: [CreateJobInput!]!) { createJobs(input: $input) { jobs { id input } } }";

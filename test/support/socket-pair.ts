@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
+import { atEnd } from "./use.js";
 
 /** Two ends of one WebSocket. */
 export interface SocketPair {
@@ -22,6 +23,7 @@ export async function openSocketServer(): Promise<WebSocketServer> {
 export async function connectTo(server: WebSocketServer): Promise<SocketPair> {
   const client = new WebSocket(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const connected = once(server, "connection") as Promise<[WebSocket, IncomingMessage]>;
+  atEnd(() => client.terminate());
   const [[served, { socket }]] = await Promise.all([connected, once(client, "open")]);
   return { served, connection: socket, client };
 }

@@ -13,6 +13,8 @@ export interface GraphqlContext {
   payloads: PayloadAllowance | null;
   /** Told what is left of the minute, for the response's headers. */
   onAllowance: OnAllowance;
+  /** Sets headers of the response, whatever becomes of it; nothing where there is none. */
+  setHeaders: (headers: Readonly<Record<string, string>>) => void;
   requestId: string;
 }
 

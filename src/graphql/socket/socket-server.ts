@@ -144,7 +144,7 @@ export class SocketServer {
     return {
       schema,
       document: admitted,
-      contextValue: createContext({ viewer, services, requestId, onAllowance: () => undefined }),
+      contextValue: createContext({ viewer, services, requestId, onAllowance: ignore, setHeaders: ignore }),
       variableValues: variables ?? null,
       operationName: operationName ?? null,
       options: { maxCoercionErrors: ERROR_REPORTS.errors },
@@ -177,3 +177,6 @@ function sendQuietly(client: WebSocket): void {
   const send = client.send.bind(client) as (data: string, sent: () => void) => void;
   client.send = (data: string, sent?: unknown) => send(data, () => typeof sent === "function" && sent());
 }
+
+/** An operation on a socket has no response with headers. */
+function ignore(): void {}

@@ -67,7 +67,7 @@ export class JobMutationResolver {
   }
 
   @Mutation(() => CancelJobPayload, {
-    description: "Cancels a queued job at once, a running one as soon as its handler heeds it.",
+    description: "Cancels a queued job at once, a running one as soon as its handler ends.",
   })
   async cancelJob(@Arg("id", () => ID, JOB_ID) id: string, @Ctx() context: GraphqlContext): Promise<CancelJobPayload> {
     const canceled = await context.services.jobCommands.cancel(viewerOf(context), id);

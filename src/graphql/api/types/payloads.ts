@@ -46,7 +46,7 @@ export class DeleteJobPayload {
 export class CancelJobPayload {
   @Field(() => JobType, {
     complexity: costOfRow,
-    description: "The job: canceled, or still running with cancelRequestedAt set, until its handler heeds it.",
+    description: "The job: canceled, or still running with cancelRequestedAt set, until its handler ends.",
   })
   job!: JobResult;
 
