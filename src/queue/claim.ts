@@ -91,7 +91,8 @@ function forHandler({ input, checkpoint }: ClaimedJobRow): Pick<ClaimedJobRow, "
 // the last, and ends where it began, or at as many tenants as there are slots. Two are looked for at least: to know who is alone.
 // Its second lap reads no further than the first began: entries of jobs that are gone would be read twice.
 // quotas: the slots, in equal parts, the first tenants one more; and where another waits, no more than the share.
-// next: fixes the ids before the update, which may otherwise take more than the limit when the planner rescans. A scan over all types
+// next: fixes the ids before the update, which may otherwise take more than the limit when the planner rescans. The quotas add up to
+// the slots: its own limit says so to the planner, which else takes it for thousands and reads all jobs to join them. A scan over all types
 // of a tenant at once would have to sort its whole backlog.
 const CLAIM = `/* queue.claim */
 with recursive walk (tenant_id, lap, waiting, served) as (
@@ -151,6 +152,7 @@ with recursive walk (tenant_id, lap, waiting, served) as (
     order by round
     limit quotas.quota
   ) picked
+  limit $2::int
 ), claimed as (
   update jobs set
     status = 'running', worker_id = $3, attempt = attempt + 1,

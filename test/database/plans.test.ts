@@ -3,8 +3,16 @@ import pg from "pg";
 import type { Session, Transaction } from "../../src/database/database.js";
 import { readEvents } from "../../src/feed/read-events.js";
 import { claim } from "../../src/queue/claim.js";
+import { complete } from "../../src/queue/complete.js";
 import { makeDue } from "../../src/queue/make-due.js";
-import { asSuperuser, createTenant, createTestDatabase, useDatabase, SYSTEM } from "../support/database.js";
+import {
+  asSuperuser,
+  createTenant,
+  createTestDatabase,
+  SYSTEM,
+  type TestDatabase,
+  useDatabase,
+} from "../support/database.js";
 
 const own = useDatabase();
 let tenantId: string;
@@ -22,9 +30,13 @@ beforeAll(async () => {
 });
 
 /** How PostgreSQL would run the statement that `work` sends, under row-level security. */
-async function planOf(session: Session, work: (tx: Transaction) => Promise<unknown>): Promise<string> {
+async function planOf(
+  session: Session,
+  work: (tx: Transaction) => Promise<unknown>,
+  { database }: Pick<TestDatabase, "database"> = own,
+): Promise<string> {
   let plan = "";
-  await own.database.transaction(session, async (tx) => {
+  await database.transaction(session, async (tx) => {
     const query = async <Row>(sql: string, values?: readonly unknown[]): Promise<Row[]> => {
       const rows = await tx.query<Record<string, string>>(`explain (costs off) ${sql}`, values);
       plan = rows.map((row) => Object.values(row)[0]).join("\n");
@@ -51,6 +63,39 @@ describe("under row-level security, with many rows", () => {
     const plan = await planOf(SYSTEM, (tx) => claim(tx, worker));
     expect(plan).toContain("using jobs_claim on jobs");
     expect(plan).not.toContain("Seq Scan");
+  });
+
+  it("a claim and the end of an attempt find their jobs by key, also where nearly all that was counted is gone", async () => {
+    const fresh = await createTestDatabase();
+    const { tenantId: alone } = await createTenant(fresh.database);
+    const insert = (count: number) =>
+      asSuperuser(
+        `insert into jobs (tenant_id, job_type) select '${alone}', 'T1' from generate_series(1, ${count})`,
+        fresh.superuserUrl,
+      );
+    await insert(15_000);
+    // Counted while all waited, as before a backlog is canceled.
+    await asSuperuser("analyze", fresh.superuserUrl);
+    await asSuperuser("update jobs set status = 'canceled'", fresh.superuserUrl);
+    await insert(3_000);
+    const workerId = randomUUID();
+    const ended = { tenantId: alone, id: randomUUID(), workerId, attempt: 1, output: null };
+    for (const limit of [1, 100]) {
+      const claimed = await planOf(SYSTEM, (tx) => claim(tx, { workerId, jobTypes: ["T1"], limit }), fresh);
+      expect(claimed).toContain("using jobs_pkey on jobs");
+      expect(claimed).not.toContain("Seq Scan");
+      const completed = await planOf(
+        SYSTEM,
+        (tx) =>
+          complete(
+            tx,
+            Array.from({ length: limit }, () => ended),
+          ),
+        fresh,
+      );
+      expect(completed).toContain("using jobs_pkey on jobs");
+      expect(completed).not.toContain("Seq Scan");
+    }
   });
 
   it("the tail and a replay read on in the index's order", async () => {
