@@ -30,19 +30,18 @@ export interface Claimed {
   lastTenantId: string | null;
 }
 
-/** A row of the statement: a job, or what there is to tell where there is none. */
-interface Found extends ClaimedJobRow {
-  /** null: there is no job in this row. */
-  id: ClaimedJobRow["id"];
-  /** Its tenant may have more that is due: it had as many as it was given slots. */
+/** What each row of the statement tells of the claim; where no job was found, there is one row without a job. */
+interface About {
+  /** The job's tenant may have more that is due: it had as many as it was given slots. null: there is no job. */
   filled: boolean | null;
-  /** The last tenant that was asked for jobs. */
+  /** The last tenant that was asked for jobs; null: no tenant has one that is due. */
   last_asked: string | null;
   /** Not all tenants were asked. */
   cut: boolean;
-  /** Somebody may have got fewer slots because of the share. */
+  /** A tenant may have got fewer slots because of the share. */
   withheld: boolean;
 }
+type Found = About & (ClaimedJobRow | { id: null });
 
 /** Each is one statement. Most claims are one; where other workers are taking what it looks at, the next goes on behind it. */
 const MAX_PASSES = 10;
@@ -69,7 +68,9 @@ export async function claim(tx: Transaction, request: ClaimRequest): Promise<Cla
       JSON.stringify(running),
       tenantShare,
     ]);
-    const found = rows.filter(({ id }) => id !== null).map((row) => toClaimedJob({ ...row, ...forHandler(row) }));
+    const found = rows
+      .filter((row): row is About & ClaimedJobRow => row.id !== null)
+      .map((row) => toClaimedJob({ ...row, ...forHandler(row) }));
     for (const { tenantId } of found) running[tenantId] = (running[tenantId] ?? 0) + 1;
     jobs.push(...found);
     lastTenantId = found.at(-1)?.tenantId ?? rows[0]?.last_asked ?? lastTenantId;

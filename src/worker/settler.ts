@@ -42,7 +42,7 @@ const LOCKED_SQLSTATE = /^(40P01|55P03|57014)$/;
 /**
  * Writes the ends of a worker's attempts, many in one transaction: what ends while a write is under way is written by the next
  * one. An end that comes alone is written at once. Ends that a group's transaction cannot write are written one by one beside the
- * groups, so that they hold up no other: jobs that somebody has locked, those that the worker has lost, and all of a group in which
+ * groups, which do not wait for them: jobs that somebody has locked, those that the worker has lost, and all of a group in which
  * PostgreSQL refuses one. How many wait is bounded by the worker's slots, which are free only once their jobs' ends are written.
  */
 export class Settler {
